@@ -1,1 +1,4 @@
 //! circuit-breaker
+/// placeholder until the library lands
+#[derive(Debug, Clone)]
+pub struct Snapshot;

@@ -1,0 +1,8 @@
+//! What a receipt is, what may happen to it and what its numbers mean. Pure: no I/O, no clock.
+
+pub mod document;
+pub mod entry;
+pub mod ids;
+pub mod lifecycle;
+pub mod money;
+pub mod receipt;

@@ -1,0 +1,24 @@
+//! Time, as two types: deadlines take the monotonic one, stamps for people and the law take the wall's.
+
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// A point of monotonic time, since the clock was made. Setting the wall clock does not move it (promise P9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Monotonic(pub Duration);
+
+impl Monotonic {
+    /// Time passed since `earlier`; zero if it is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Both clocks.
+pub trait Clock: Send + Sync + 'static {
+    /// For deadlines and durations.
+    fn monotonic(&self) -> Monotonic;
+    /// For stamps.
+    fn wall(&self) -> Timestamp;
+}

@@ -1,0 +1,151 @@
+//! What people may ask of phase 2.
+
+use crate::domain::{entry::Actor, ids::DeviceId};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// What a forced sync did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncReport {
+    /// Documents confirmed.
+    pub synced: u64,
+    /// Sends that failed, and documents that died.
+    pub failed: u64,
+    /// Documents left waiting (breaker open, lane paused).
+    pub skipped: u64,
+    /// How long it took.
+    pub duration: Duration,
+    /// In words.
+    pub message: String,
+}
+
+/// A forced sync is running already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a sync is already running; wait for it to end")]
+pub struct SyncBusy;
+
+/// One lane, for people.
+#[derive(Debug, Clone)]
+pub struct LaneView {
+    /// The device whose documents travel in it.
+    pub device: DeviceId,
+    /// `idle`, `sending`, `waiting` (for the breaker or after a failure), `stopped`.
+    pub state: &'static str,
+    /// The last failure.
+    pub last_error: Option<String>,
+}
+
+/// The background work, for `GET /v1/kkt/worker/status`.
+#[derive(Debug, Clone)]
+pub struct WorkerView {
+    /// Phase 2 is at work.
+    pub running: bool,
+    /// Lanes in use, at most 1,000 of them.
+    pub lanes: Vec<LaneView>,
+    /// How many lanes there are in all.
+    pub lane_count: usize,
+}
+
+/// Forced sync and the state of the lanes.
+#[async_trait]
+pub trait SyncControl: Send + Sync + 'static {
+    /// Wakes every lane and waits until each has emptied or come to a halt. Does not bypass an OPEN breaker.
+    ///
+    /// # Errors
+    /// [`SyncBusy`].
+    async fn sync_now(&self) -> Result<SyncReport, SyncBusy>;
+
+    /// The lanes.
+    fn worker(&self) -> WorkerView;
+
+    /// New work for a device (a printed or requeued document). `rewind`: look from the lowest ФД number again.
+    fn wake(&self, device: &DeviceId, rewind: bool);
+}
+
+/// One breaker, for people.
+#[derive(Debug, Clone)]
+pub struct BreakerView {
+    /// `ofd`, `device:<id>`.
+    pub key: String,
+    /// The till's name where the device is one till's own; empty for the endpoint.
+    pub pos_id: String,
+    /// The atomic cut of its state and totals, configuration included.
+    pub snapshot: circuit_breaker::Snapshot,
+    /// When it came into this state, wall time.
+    pub since: Timestamp,
+    /// The last failure it saw, wall time.
+    pub last_failure: Option<Timestamp>,
+    /// Why it is in this state, in words.
+    pub reason: Option<String>,
+    /// Time until probing is allowed.
+    pub retry_after: Option<Duration>,
+    /// When a force-open with an end will be released.
+    pub forced_until: Option<Timestamp>,
+}
+
+/// A manual command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BreakerCommand {
+    /// Reject everything, for so long or until released.
+    ForceOpen {
+        /// Released by itself after this.
+        for_how_long: Option<Duration>,
+    },
+    /// Permit everything.
+    ForceClosed,
+    /// Back from a manual state to CLOSED.
+    Release,
+    /// To CLOSED from any state.
+    Reset,
+}
+
+impl BreakerCommand {
+    /// The name in the audit.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ForceOpen { .. } => "force_open",
+            Self::ForceClosed => "force_closed",
+            Self::Release => "release",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum BreakerError {
+    /// No breaker of this key.
+    #[error("no breaker {0:?}; the keys are ofd and device:<id>")]
+    NotFound(String),
+    /// The audit could not be written, so nothing was done.
+    #[error(transparent)]
+    Buffer(#[from] super::BufferError),
+}
+
+/// The breakers, for people.
+#[async_trait]
+pub trait BreakerControl: Send + Sync + 'static {
+    /// The endpoint's breaker.
+    fn endpoint(&self) -> BreakerView;
+
+    /// All breakers, the endpoint's first.
+    fn breakers(&self) -> Vec<BreakerView>;
+
+    /// One by its key.
+    fn breaker(&self, key: &str) -> Option<BreakerView>;
+
+    /// Carries out a command and writes it to the audit.
+    ///
+    /// # Errors
+    /// [`BreakerError`].
+    async fn command(
+        &self,
+        key: &str,
+        command: BreakerCommand,
+        by: Actor,
+        why: String,
+    ) -> Result<BreakerView, BreakerError>;
+}

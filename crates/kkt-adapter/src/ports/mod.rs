@@ -1,0 +1,26 @@
+//! The seams of the house. Rooms know each other only through these traits; `app` joins them.
+//!
+//! Driven side (the rooms that hold the world): [`Buffer`], [`KktDriver`] with [`KktFleet`], [`OfdClient`],
+//! [`Clock`], [`Observer`]. Driving side (what `http` may ask for): [`Till`], [`SyncControl`],
+//! [`BreakerControl`].
+
+mod buffer;
+mod clock;
+mod control;
+mod kkt;
+mod observer;
+mod ofd;
+mod till;
+
+pub use buffer::{
+    Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, Pending, Place, Stats, StoreHealth,
+};
+pub use clock::{Clock, Monotonic};
+pub use control::{
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, SyncBusy, SyncControl, SyncReport,
+    WorkerView,
+};
+pub use kkt::{Found, KktDriver, KktError, KktFleet, ShiftState};
+pub use observer::{MetricsPage, Observer, Silent};
+pub use ofd::{OfdClient, OfdError};
+pub use till::{DeviceView, Sale, SaleStatus, Till, TillError, Verdict};
