@@ -1,2 +1,38 @@
-//! Developer commands of the workspace.
-fn main() {}
+//! `cargo xtask …`: everything a developer runs that is more than one cargo command.
+
+mod bench;
+mod coverage;
+mod needs;
+mod run;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of the workspace")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Format, lints, walls and every test; the whole that CI runs.
+    Test(test::TestArgs),
+    /// The walls between the rooms, from the `use` lines, and the sizes of the files.
+    Tidy,
+    /// Line coverage of every crate, by cargo-tarpaulin.
+    Coverage(coverage::CoverageArgs),
+    /// Benchmarks beside peers and the physical floor, as ratios.
+    Bench(bench::BenchArgs),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Test(args) => test::run(&args),
+        Command::Tidy => tidy::run(),
+        Command::Coverage(args) => coverage::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    }
+}

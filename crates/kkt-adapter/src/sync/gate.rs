@@ -1,0 +1,200 @@
+//! The gate in front of the OFD: decides which lane sends next.
+//!
+//! Invariants:
+//! 1. At most `lanes_max` admissions are out at once.
+//! 2. An admission carries a permit of the endpoint's breaker, so an OPEN breaker admits nobody and a
+//!    HALF_OPEN one no more than its probes.
+//! 3. Lanes whose last send did not fail go first, each group in the order of arrival.
+//! 4. When nobody waits, a HALF_OPEN breaker is probed by `ping`, so that it closes without a sale.
+
+use crate::ports::{OfdClient, OfdError};
+use circuit_breaker::{CircuitBreaker, Permit, State};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
+
+/// The right to send one document now.
+pub(super) struct Admission {
+    pub permit: Permit,
+    /// A place among the lanes that send at once.
+    pub place: OwnedSemaphorePermit,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// By (failed last, arrival).
+    waiting: BTreeMap<(bool, u64), oneshot::Sender<Admission>>,
+    arrivals: u64,
+    /// Nobody is admitted before: the OFD asked for a pause.
+    not_before: Option<Instant>,
+}
+
+/// The gate; cheap to share.
+pub(super) struct Gate {
+    breaker: CircuitBreaker,
+    client: Arc<dyn OfdClient>,
+    places: Arc<Semaphore>,
+    queue: Mutex<Queue>,
+    changed: Arc<Notify>,
+}
+
+impl Gate {
+    /// `changed` is notified whenever the breaker makes a transition.
+    pub fn new(
+        breaker: CircuitBreaker,
+        client: Arc<dyn OfdClient>,
+        lanes_max: usize,
+        changed: Arc<Notify>,
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(lanes_max));
+        Self { breaker, client, places, queue: Mutex::default(), changed }
+    }
+
+    /// Waits until this lane may send. Dropping the future leaves the queue.
+    pub async fn enter(&self, failed_last: bool) -> Admission {
+        loop {
+            if let Some(admission) = self.try_enter() {
+                return admission;
+            }
+            let (sender, receiver) = oneshot::channel();
+            {
+                let mut queue = self.lock();
+                queue.arrivals += 1;
+                let key = (failed_last, queue.arrivals);
+                queue.waiting.insert(key, sender);
+            }
+            self.changed.notify_one();
+            if let Ok(admission) = receiver.await {
+                return admission;
+            }
+        }
+    }
+
+    /// Admits at once if nobody has to be considered first: the breaker lets everything through and nobody
+    /// waits.
+    pub fn try_enter(&self) -> Option<Admission> {
+        let free = {
+            let queue = self.lock();
+            queue.waiting.is_empty() && queue.not_before.is_none()
+        };
+        if !free || !matches!(self.breaker.state(), State::Closed | State::ForcedClosed | State::MetricsOnly) {
+            return None;
+        }
+        self.admit().ok()
+    }
+
+    /// Nobody is admitted for so long: the OFD asked for it.
+    pub fn hold(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut queue = self.lock();
+        if queue.not_before.is_none_or(|now| now < until) {
+            queue.not_before = Some(until);
+        }
+    }
+
+    /// An admission has ended, or the breaker changed: look who is next.
+    pub fn notify(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Whether the breaker lets nobody through at present.
+    pub fn is_shut(&self) -> bool {
+        matches!(self.breaker.state(), State::Open | State::ForcedOpen)
+    }
+
+    /// Admits those who wait, for ever.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let wait = self.serve();
+            match wait {
+                Some(pause) => {
+                    tokio::select! {
+                        () = self.changed.notified() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// Admits whom it can; answers how long until it is worth to look again (`None`: when told).
+    fn serve(self: &Arc<Self>) -> Option<Duration> {
+        loop {
+            let mut queue = self.lock();
+            queue.waiting.retain(|_, sender| !sender.is_closed());
+            if let Some(until) = queue.not_before {
+                let now = Instant::now();
+                if until > now {
+                    return Some(until - now);
+                }
+                queue.not_before = None;
+            }
+            if queue.waiting.is_empty() {
+                drop(queue);
+                return self.probe_if_idle();
+            }
+            match self.admit() {
+                Ok(admission) => {
+                    if let Some((_, sender)) = queue.waiting.pop_first()
+                        && let Err(unwanted) = sender.send(admission)
+                    {
+                        unwanted.permit.cancel();
+                    }
+                }
+                Err(again) => return again,
+            }
+        }
+    }
+
+    /// A place and a permit, or how long until that can change (`None`: somebody will tell).
+    fn admit(&self) -> Result<Admission, Option<Duration>> {
+        let place = self.places.clone().try_acquire_owned().map_err(|_| None)?;
+        let permit = self.breaker.try_acquire().map_err(|rejected| Some(rejected.retry_after()))?;
+        Ok(Admission { permit, place })
+    }
+
+    fn probe_if_idle(self: &Arc<Self>) -> Option<Duration> {
+        match self.breaker.state() {
+            State::HalfOpen => {
+                let permit = match self.breaker.try_acquire() {
+                    Ok(permit) => permit,
+                    Err(rejected) => return Some(rejected.retry_after()),
+                };
+                let gate = self.clone();
+                tokio::spawn(async move {
+                    match gate.client.ping().await {
+                        Ok(()) => permit.success(),
+                        Err(error @ OfdError::Unavailable { retry_after, .. }) => {
+                            permit.failure_with(retry_after, &error.to_string());
+                        }
+                        Err(OfdError::Ambiguous(reason)) => permit.failure_with(None, &reason),
+                        Err(OfdError::Unauthorised(_) | OfdError::Rejected { .. }) => permit.success(),
+                    }
+                    gate.notify();
+                });
+                // The ping's end tells; this is the net below it.
+                Some(Duration::from_secs(1))
+            }
+            // Nobody waits, but the deadline must not pass unprobed.
+            State::Open => Some(match self.breaker.try_acquire() {
+                Ok(permit) => {
+                    permit.cancel();
+                    Duration::ZERO
+                }
+                Err(rejected) => rejected.retry_after().max(Duration::from_millis(1)),
+            }),
+            _ => None,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
