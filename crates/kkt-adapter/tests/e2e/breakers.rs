@@ -1,0 +1,72 @@
+//! Steering the breaker by hand, over HTTP.
+
+use super::harness::{Setup, assert_ledger_is_right, simulator};
+use serde_json::json;
+
+// B15
+#[tokio::test]
+async fn a_breaker_forced_open_keeps_receipts_until_it_is_released() {
+    let sim = simulator().await;
+    let adapter = Setup::new(sim.base_url()).start();
+    let path = "/v1/kkt/circuit-breakers/ofd";
+    let (status, snapshot) =
+        adapter.post(&format!("{path}/force-open"), &json!({"reason": "maintenance at the OFD"})).await;
+    assert_eq!((status, snapshot["state"].as_str()), (200, Some("FORCED_OPEN")));
+    for _ in 0..3 {
+        adapter.sell("POS-001").await;
+    }
+    assert_eq!(adapter.pending().await, 4);
+    assert_eq!(sim.stats().calls, 0);
+    let shown = adapter.get(path).await;
+    assert!(shown.to_string().contains("maintenance at the OFD"), "{shown}");
+    let (status, report) = adapter.post("/v1/kkt/buffer/sync", &json!({})).await;
+    assert_eq!((status, &report["synced"]), (202, &json!(0)), "a forced sync bypasses nothing: {report}");
+    let (status, snapshot) = adapter.post(&format!("{path}/release"), &json!({"reason": "done"})).await;
+    assert_eq!((status, snapshot["state"].as_str()), (200, Some("CLOSED")));
+    adapter.until_delivered().await;
+    assert_ledger_is_right(&sim, 4);
+}
+
+// B15: by itself after the given time.
+#[tokio::test]
+async fn a_breaker_forced_open_for_a_time_releases_itself() {
+    let sim = simulator().await;
+    let adapter = Setup::new(sim.base_url()).start();
+    let command = json!({"reason": "a short break", "for_seconds": 1});
+    adapter.post("/v1/kkt/circuit-breakers/ofd/force-open", &command).await;
+    adapter.sell("POS-001").await;
+    assert_eq!(adapter.breaker_state().await, "FORCED_OPEN");
+    adapter.until_breaker("CLOSED").await;
+    adapter.until_delivered().await;
+}
+
+#[tokio::test]
+async fn a_command_without_a_reason_or_for_no_breaker_is_refused() {
+    let sim = simulator().await;
+    let adapter = Setup::new(sim.base_url()).start();
+    let (status, _) = adapter.post("/v1/kkt/circuit-breakers/ofd/force-open", &json!({})).await;
+    assert_eq!(status, 422);
+    let (status, answer) =
+        adapter.post("/v1/kkt/circuit-breakers/nobody/reset", &json!({"reason": "r"})).await;
+    assert_eq!(status, 404, "{answer}");
+    assert_eq!(adapter.breaker_state().await, "CLOSED");
+}
+
+#[tokio::test]
+async fn the_metrics_count_what_happened() {
+    let sim = simulator().await;
+    let adapter = Setup::new(sim.base_url()).start();
+    adapter.sell("POS-001").await;
+    adapter.until_delivered().await;
+    let page = adapter.http.get(format!("{}/metrics", adapter.url)).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "kkt_circuit_breaker_state{key=\"ofd\",pos_id=\"\"} 0",
+        "kkt_circuit_breaker_opens_total{key=\"ofd\",pos_id=\"\"} 0",
+        "kkt_receipts_synced_total{pos_id=\"POS-001\",status=\"synced\"} 2",
+        "kkt_receipts_total{pos_id=\"POS-001\",status=\"printed\",type=\"sale\"} 1",
+        "kkt_dlq_size 0",
+        "kkt_buffer_capacity 300000",
+    ] {
+        assert!(page.contains(line), "«{line}» is not in:\n{page}");
+    }
+}

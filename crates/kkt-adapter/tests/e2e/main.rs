@@ -1,0 +1,10 @@
+//! The adapter as a process, over real HTTP, beside the real simulator: what a shop would see.
+
+mod bad_input;
+mod breakers;
+mod harness;
+mod outage;
+mod poison;
+mod python;
+mod restart;
+mod start;
