@@ -30,8 +30,8 @@ type Taken = Arc<Mutex<BTreeMap<String, (String, bool)>>>;
 pub async fn demo() -> anyhow::Result<bool> {
     let screen = Screen::new();
     let folder = tempfile::tempdir().context("a temporary folder for the demo")?;
-    let sim = Simulator::start(ofd_sim::Options::default()).await.context("the OFD simulator")?;
-    let app = App::start(configuration(folder.path(), sim.base_url())?).await?;
+    let sim = Simulator::start(ofd_sim::Options::default()).context("the OFD simulator")?;
+    let app = App::start(configuration(folder.path(), &sim.base_url())?).await?;
     let api = Api { url: format!("http://{}", app.address()), http: reqwest::Client::new() };
     screen.title("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT and the OFD of this demo are emulated");
     screen.say(&format!("adapter at {}, OFD simulator at {}", api.url, sim.base_url()));

@@ -13,7 +13,7 @@ async fn raw(adapter: &Adapter, body: impl Into<reqwest::Body>) -> (u16, Value) 
 #[tokio::test]
 async fn each_bad_body_gets_a_clear_error_and_nothing_is_lost() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     let mut negative = sale("POS-001", "10.00");
     negative["items"][0]["price"] = json!("-10.00");
     let mut huge = sale("POS-001", "10.00").to_string();
@@ -58,7 +58,7 @@ async fn each_bad_body_gets_a_clear_error_and_nothing_is_lost() {
 #[tokio::test]
 async fn a_change_that_a_web_page_could_send_is_refused() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     let url = format!("{}/v1/kkt/receipt", adapter.url);
     let body = sale("POS-001", "10.00").to_string();
     let post = |name: &'static str, value: &'static str| {

@@ -7,7 +7,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_breaker_forced_open_keeps_receipts_until_it_is_released() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     let path = "/v1/kkt/circuit-breakers/ofd";
     let (status, snapshot) =
         adapter.post(&format!("{path}/force-open"), &json!({"reason": "maintenance at the OFD"})).await;
@@ -31,7 +31,7 @@ async fn a_breaker_forced_open_keeps_receipts_until_it_is_released() {
 #[tokio::test]
 async fn a_breaker_forced_open_for_a_time_releases_itself() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     let command = json!({"reason": "a short break", "for_seconds": 1});
     adapter.post("/v1/kkt/circuit-breakers/ofd/force-open", &command).await;
     adapter.sell("POS-001").await;
@@ -43,7 +43,7 @@ async fn a_breaker_forced_open_for_a_time_releases_itself() {
 #[tokio::test]
 async fn a_command_without_a_reason_or_for_no_breaker_is_refused() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     let (status, _) = adapter.post("/v1/kkt/circuit-breakers/ofd/force-open", &json!({})).await;
     assert_eq!(status, 422);
     let (status, answer) =
@@ -55,7 +55,7 @@ async fn a_command_without_a_reason_or_for_no_breaker_is_refused() {
 #[tokio::test]
 async fn the_metrics_count_what_happened() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-001").await;
     adapter.until_delivered().await;
     let page = adapter.http.get(format!("{}/metrics", adapter.url)).send().await.unwrap().text().await.unwrap();

@@ -27,7 +27,7 @@ pub async fn until<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut look: F) -> 
 
 /// A simulator on a free port, in this process.
 pub async fn simulator() -> Simulator {
-    Simulator::start(Options::default()).await.expect("the simulator starts on a free port")
+    Simulator::start(Options::default()).expect("the simulator starts on a free port")
 }
 
 /// What a test changes of the configuration.

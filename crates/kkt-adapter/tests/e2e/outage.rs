@@ -9,7 +9,7 @@ use std::time::Duration;
 async fn one_lane_opens_the_breaker_after_exactly_five_failed_calls_and_then_no_call_is_made() {
     let sim = simulator().await;
     sim.set_faults(Plan::fail_always(503));
-    let adapter = Setup::new(sim.base_url()).with("KKT_BREAKER__RECOVERY_TIMEOUT", "60s").start();
+    let adapter = Setup::new(&sim.base_url()).with("KKT_BREAKER__RECOVERY_TIMEOUT", "60s").start();
     adapter.sell("POS-001").await;
     adapter.until_breaker("OPEN").await;
     assert_eq!(sim.stats().calls, 5);
@@ -33,7 +33,7 @@ async fn one_lane_opens_the_breaker_after_exactly_five_failed_calls_and_then_no_
 async fn several_lanes_make_at_most_four_plus_lanes_calls_before_the_breaker_opens() {
     let sim = simulator().await;
     sim.set_faults(Plan::ok().rule(Rule::fail(503).delay(Duration::from_millis(30))));
-    let adapter = Setup::new(sim.base_url()).with("KKT_BREAKER__RECOVERY_TIMEOUT", "60s").start();
+    let adapter = Setup::new(&sim.base_url()).with("KKT_BREAKER__RECOVERY_TIMEOUT", "60s").start();
     let lanes = 8;
     let tills: Vec<String> = (0..lanes).map(|n| format!("POS-{n}")).collect();
     for till in &tills {
@@ -54,7 +54,7 @@ async fn several_lanes_make_at_most_four_plus_lanes_calls_before_the_breaker_ope
 async fn after_an_outage_two_probes_close_the_breaker_and_everything_arrives_once_and_in_order() {
     let sim = simulator().await;
     sim.set_faults(Plan::fail_always(500));
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     for round in 0..20 {
         for till in ["POS-001", "POS-002", "POS-003"] {
             adapter.sell(till).await;
@@ -76,14 +76,14 @@ async fn after_an_outage_two_probes_close_the_breaker_and_everything_arrives_onc
 async fn at_most_two_probes_are_in_flight_at_once_whatever_the_number_of_lanes() {
     let sim = simulator().await;
     sim.set_faults(Plan::fail_always(500));
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     for till in 0..12 {
         adapter.sell(&format!("POS-{till}")).await;
     }
     adapter.until_breaker("OPEN").await;
     until("calls in flight have ended", async || (sim.stats().in_flight == 0).then_some(())).await;
     sim.set_faults(Plan::ok().rule(Rule::hang()));
-    sim.reset_stats();
+    sim.reset_all().unwrap();
     adapter.until_breaker("HALF_OPEN").await;
     until("two probes", async || (sim.stats().most_in_flight == 2).then_some(())).await;
     adapter.until_breaker("OPEN").await;
@@ -95,7 +95,7 @@ async fn at_most_two_probes_are_in_flight_at_once_whatever_the_number_of_lanes()
 #[tokio::test]
 async fn one_waiting_document_is_enough_to_close_the_breaker() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-001").await;
     adapter.until_delivered().await;
     sim.set_faults(Plan::fail_always(500));
@@ -113,7 +113,7 @@ async fn one_waiting_document_is_enough_to_close_the_breaker() {
 async fn an_ofd_that_hangs_delays_no_receipt() {
     let sim = simulator().await;
     sim.set_faults(Plan::ok().rule(Rule::hang()));
-    let adapter = Setup::new(sim.base_url()).with("KKT_OFD__TIMEOUT", "10s").start();
+    let adapter = Setup::new(&sim.base_url()).with("KKT_OFD__TIMEOUT", "10s").start();
     adapter.sell("POS-001").await;
     until("a call that hangs", async || (sim.stats().in_flight > 0).then_some(())).await;
     for _ in 0..20 {
@@ -127,7 +127,7 @@ async fn an_ofd_that_hangs_delays_no_receipt() {
 async fn lost_acknowledgements_are_sent_again_and_counted_once() {
     let sim = simulator().await;
     sim.set_faults(Plan::lost_acknowledgements());
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     for _ in 0..10 {
         adapter.sell("POS-001").await;
     }
@@ -140,10 +140,8 @@ async fn lost_acknowledgements_are_sent_again_and_counted_once() {
 #[tokio::test]
 async fn without_dedup_at_the_ofd_the_doubles_are_seen() {
     let sim = simulator().await;
-    let mut plan = Plan::lost_acknowledgements();
-    plan.dedup = false;
-    sim.set_faults(plan);
-    let adapter = Setup::new(sim.base_url()).start();
+    sim.set_faults(Plan::lost_acknowledgements().dedup_off());
+    let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-001").await;
     adapter.until_delivered().await;
     assert!(sim.ledger().iter().any(|document| document.counted > 1));

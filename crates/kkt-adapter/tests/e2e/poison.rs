@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_document_that_always_fails_ends_in_the_dead_letters_and_stalls_nobody() {
     let sim = simulator().await;
-    let setup = Setup::new(sim.base_url()).with("KKT_SYNC__MAX_ATTEMPTS", "4");
+    let setup = Setup::new(&sim.base_url()).with("KKT_SYNC__MAX_ATTEMPTS", "4");
     let adapter = setup.start();
     adapter.sell("POS-001").await;
     adapter.until_delivered().await;
@@ -42,7 +42,7 @@ async fn a_document_that_always_fails_ends_in_the_dead_letters_and_stalls_nobody
 #[tokio::test]
 async fn a_document_refused_for_good_is_parked_at_once_and_the_lane_goes_on() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-001").await;
     adapter.until_delivered().await;
     let fn_number = sim.ledger()[0].fn_number.clone();
@@ -61,7 +61,7 @@ async fn a_document_refused_for_good_is_parked_at_once_and_the_lane_goes_on() {
 async fn a_refused_token_pauses_its_device_only() {
     let sim = simulator().await;
     sim.set_faults(Plan::ok().rule(Rule::unauthorised().pos_id("POS-BAD")));
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-BAD").await;
     adapter.sell("POS-GOOD").await;
     until("the device's breaker is open", async || {

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn one_key_posted_twice_makes_one_receipt() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     let (_, first_replayed, first) = adapter.sell_as("POS-001", "k", "10.00").await.unwrap();
     let (status, replayed, second) = adapter.sell_as("POS-001", "k", "10.00").await.unwrap();
     assert_eq!((status, first_replayed, replayed), (200, false, true));
@@ -24,7 +24,7 @@ async fn one_key_posted_twice_makes_one_receipt() {
 #[tokio::test]
 async fn one_key_posted_ten_times_at_once_makes_one_receipt() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-001").await;
     let answers = tokio::join!(
         adapter.sell_as("POS-001", "k", "10.00"),
@@ -55,7 +55,7 @@ async fn one_key_posted_ten_times_at_once_makes_one_receipt() {
 async fn a_full_buffer_is_unhealthy_and_refuses_before_any_work() {
     let sim = simulator().await;
     sim.set_faults(Plan::fail_always(503));
-    let adapter = Setup::new(sim.base_url()).with("KKT_BUFFER__CAPACITY", "4").start();
+    let adapter = Setup::new(&sim.base_url()).with("KKT_BUFFER__CAPACITY", "4").start();
     for _ in 0..3 {
         adapter.sell("POS-001").await;
     }
@@ -86,7 +86,7 @@ async fn a_full_buffer_is_unhealthy_and_refuses_before_any_work() {
 async fn a_slow_ofd_does_not_block_a_request() {
     let sim = simulator().await;
     sim.set_faults(Plan::ok().rule(Rule::latency(Duration::from_secs(60))));
-    let adapter = Setup::new(sim.base_url()).with("KKT_OFD__TIMEOUT", "20s").start();
+    let adapter = Setup::new(&sim.base_url()).with("KKT_OFD__TIMEOUT", "20s").start();
     for _ in 0..5 {
         adapter.sell("POS-001").await;
     }
@@ -97,7 +97,7 @@ async fn a_slow_ofd_does_not_block_a_request() {
 #[tokio::test]
 async fn nan_is_a_422() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     let body = r#"{"pos_id":"P","type":"sale","items":[{"name":"a","price":NaN,"quantity":1,"total":1}],"payments":[]}"#;
     let answer = adapter
         .http
@@ -122,7 +122,7 @@ async fn nan_is_a_422() {
 async fn the_status_tells_how_much_waits_and_for_how_long() {
     let sim = simulator().await;
     sim.set_faults(Plan::fail_always(503));
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-001").await;
     let status = until("the oldest ages", async || {
         let status = adapter.get("/v1/kkt/buffer/status").await;

@@ -8,7 +8,7 @@ use ofd_sim::{Plan, Rule};
 async fn a_kill_in_the_middle_of_an_outage_loses_nothing_and_keeps_the_order() {
     let sim = simulator().await;
     sim.set_faults(Plan::fail_always(503));
-    let setup = Setup::new(sim.base_url());
+    let setup = Setup::new(&sim.base_url());
     let adapter = setup.start();
     let mut last = 0;
     for _ in 0..10 {
@@ -30,7 +30,7 @@ async fn a_kill_in_the_middle_of_an_outage_loses_nothing_and_keeps_the_order() {
 #[tokio::test]
 async fn after_a_crash_between_print_and_answer_the_retry_gets_the_same_document() {
     let sim = simulator().await;
-    let setup = Setup::new(sim.base_url());
+    let setup = Setup::new(&sim.base_url());
     let mut adapter = setup.start();
     adapter.sell("POS-001").await;
     setup.set_kkt_faults("POS-001", "crash_after_print = 1\n");
@@ -53,7 +53,7 @@ async fn after_a_crash_between_print_and_answer_the_retry_gets_the_same_document
 async fn a_kill_between_send_and_confirmation_sends_again_and_is_counted_once() {
     let sim = simulator().await;
     sim.set_faults(Plan::ok().rule(Rule::new(ofd_sim::Fault::Hang { store: true }).receipts().times(1)));
-    let setup = Setup::new(sim.base_url());
+    let setup = Setup::new(&sim.base_url());
     let adapter = setup.start();
     adapter.sell("POS-001").await;
     until("stored, not confirmed", async || (sim.ledger().len() == 1).then_some(())).await;
@@ -69,7 +69,7 @@ async fn a_kill_between_send_and_confirmation_sends_again_and_is_counted_once() 
 async fn sigterm_ends_it_cleanly_and_nothing_is_lost() {
     let sim = simulator().await;
     sim.set_faults(Plan::ok().rule(Rule::hang()));
-    let setup = Setup::new(sim.base_url());
+    let setup = Setup::new(&sim.base_url());
     let adapter = setup.start();
     adapter.sell("POS-001").await;
     until("a send in flight", async || (sim.stats().in_flight > 0).then_some(())).await;

@@ -15,7 +15,7 @@ fn refused(setup: &Setup, words: &[&str]) {
 #[tokio::test]
 async fn a_second_instance_on_the_same_folder_is_refused_and_the_first_goes_on() {
     let sim = simulator().await;
-    let setup = Setup::new(sim.base_url());
+    let setup = Setup::new(&sim.base_url());
     let adapter = setup.start();
     refused(&setup, &["buffer.db", "another"]);
     adapter.sell("POS-001").await;
@@ -69,7 +69,7 @@ async fn a_broken_file_is_refused_with_the_place() {
 #[tokio::test]
 async fn everything_says_that_nothing_here_is_fiscal() {
     let sim = simulator().await;
-    let adapter = Setup::new(sim.base_url()).start();
+    let adapter = Setup::new(&sim.base_url()).start();
     assert_eq!(adapter.sell("POS-001").await["fiscal"], false);
     assert_eq!(adapter.get("/v1/health").await["fiscal"], false);
     assert!(adapter.log().contains("NOT FISCAL"), "{}", adapter.log());
