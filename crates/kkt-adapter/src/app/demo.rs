@@ -2,7 +2,7 @@
 //! checked at the end.
 
 use super::{App, terminal::Screen};
-use crate::config::Config;
+use crate::config::{Config, OfdKind};
 use anyhow::{Context, ensure};
 use ofd_sim::{Plan, Rule, Simulator};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub async fn demo() -> anyhow::Result<bool> {
     let screen = Screen::new();
     let folder = tempfile::tempdir().context("a temporary folder for the demo")?;
     let sim = Simulator::start(ofd_sim::Options::default()).context("the OFD simulator")?;
-    let app = App::start(configuration(folder.path(), &sim.base_url())?).await?;
+    let app = App::start(&configuration(folder.path(), sim.base_url())).await?;
     let api = Api { url: format!("http://{}", app.address()), http: reqwest::Client::new() };
     screen.title("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT and the OFD of this demo are emulated");
     screen.say(&format!("adapter at {}, OFD simulator at {}", api.url, sim.base_url()));
@@ -55,14 +55,17 @@ pub async fn demo() -> anyhow::Result<bool> {
     Ok(right)
 }
 
-fn configuration(folder: &std::path::Path, base_url: &str) -> anyhow::Result<Config> {
-    let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[buffer]\nurl = \"sqlite://{}/buffer.db\"\nmin_free_disk = \"1MiB\"\n\
-         [breaker]\nrecovery_timeout = \"2s\"\n[sync]\ninterval = \"1s\"\nretry_after = \"200ms\"\n\
-         [ofd]\nkind = \"http\"\nbase_url = \"{base_url}\"\ntimeout = \"2s\"\n[telemetry]\nlog = \"off\"\n",
-        folder.display()
-    );
-    Config::from_toml(&text).context("the demo's own configuration")
+fn configuration(folder: &std::path::Path, base_url: String) -> Config {
+    let mut config = Config::default();
+    config.server.listen = ([127, 0, 0, 1], 0).into();
+    config.buffer.url = format!("sqlite://{}/buffer.db", folder.display());
+    config.buffer.min_free_disk = 1 << 20;
+    config.breaker.recovery_timeout = Duration::from_secs(2);
+    config.sync.retry_after = Duration::from_millis(200);
+    config.ofd.kind = OfdKind::Http;
+    config.ofd.base_url = Some(base_url);
+    config.ofd.timeout = Duration::from_secs(2);
+    config
 }
 
 struct Story<'a> {

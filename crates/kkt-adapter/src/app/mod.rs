@@ -1,1 +1,24 @@
-//! app
+//! The wiring: the only place that knows the concrete types, and the order in which they start and stop.
+//!
+//! Start: port, buffer (with its lock), devices, OFD, breakers, recovery of phase 1, lanes, HTTP. The port comes first, so
+//! that a taken one is noticed before anything is touched; HTTP comes last, so that nobody is served by half a house.
+//!
+//! Stop (P11), each step within its share of [`STOP_MAX`]: no new requests, those in flight end; no new prints, the one in
+//! flight ends; no new sends, those in flight end or are dropped; the buffer commits what is queued and closes.
+
+mod clock;
+mod convert;
+mod demo;
+mod housekeeping;
+mod parts;
+mod serve;
+mod terminal;
+
+pub use demo::demo;
+pub use parts::App;
+pub use serve::serve;
+
+use std::time::Duration;
+
+/// SIGTERM to exit (P11).
+const STOP_MAX: Duration = Duration::from_secs(10);

@@ -134,7 +134,14 @@ impl SyncEngine {
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let tasks = tasks.as_mut()?;
-        let lane = Arc::new(LaneHandle::new(device.clone(), self.breakers.device(device)));
+        let breaker = match self.breakers.device(device) {
+            Ok(breaker) => breaker,
+            Err(error) => {
+                tracing::error!(%device, %error, "this device's documents wait: it can have no lane");
+                return None;
+            }
+        };
+        let lane = Arc::new(LaneHandle::new(device.clone(), breaker));
         lanes.insert(device.clone(), lane.clone());
         tasks.spawn(Lane::new(self.shared.clone(), lane.clone()).run());
         Some(lane)

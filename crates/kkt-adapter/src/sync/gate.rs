@@ -171,10 +171,10 @@ impl Gate {
                 tokio::spawn(async move {
                     match gate.client.ping().await {
                         Ok(()) => permit.success(),
-                        Err(error @ OfdError::Unavailable { retry_after, .. }) => {
-                            permit.failure_with(retry_after, &error.to_string());
+                        Err(ref error @ OfdError::Unavailable { retry_after, .. }) => {
+                            permit.failure_with(retry_after, error);
                         }
-                        Err(OfdError::Ambiguous(reason)) => permit.failure_with(None, &reason),
+                        Err(OfdError::Ambiguous(reason)) => permit.failure_with(None, reason),
                         Err(OfdError::Unauthorised(_) | OfdError::Rejected { .. }) => permit.success(),
                     }
                     gate.notify();

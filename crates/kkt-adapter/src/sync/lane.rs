@@ -341,7 +341,7 @@ fn tell(permit: Permit, verdict: Verdict, result: &Result<Confirmation, OfdError
         Verdict::Ignored => permit.ignore(),
         Verdict::Failure { retry_after } => {
             let cause = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-            permit.failure_with(retry_after, &cause);
+            permit.failure_with(retry_after, cause);
         }
     }
 }

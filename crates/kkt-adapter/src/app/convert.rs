@@ -1,0 +1,100 @@
+//! From what was configured to what each room takes.
+
+use crate::{
+    config::{self, Config},
+    domain::{
+        document::Identity,
+        ids::{DeviceId, PosId},
+        receipt::Taxation,
+    },
+    fiscalize,
+    kkt::virtual_kkt::{VirtualDevice, VirtualOptions},
+    sync::{OnRejected, SyncOptions},
+};
+use circuit_breaker::Backoff;
+use std::collections::BTreeMap;
+
+/// Who a virtual device is registered as when nobody said so. All of it is made up, and says so.
+fn virtual_identity() -> Identity {
+    Identity {
+        inn: "0000000000".into(),
+        rn_kkt: "0000000000000000".into(),
+        ofd_name: "НЕ ФИСКАЛЬНЫЙ (симулятор ОФД)".into(),
+        taxation: Taxation::Osn,
+    }
+}
+
+/// `[breaker]`.
+pub(super) fn breaker(breaker: &config::Breaker) -> circuit_breaker::Config {
+    let backoff = match breaker.backoff() {
+        config::Backoff::Fixed { jitter } => Backoff::fixed().jitter(jitter),
+        config::Backoff::Exponential { multiplier, max, jitter } => {
+            Backoff::exponential(multiplier, max).jitter(jitter)
+        }
+    };
+    let numbers = circuit_breaker::Config::new()
+        .failure_threshold(breaker.failure_threshold)
+        .recovery_timeout(breaker.recovery_timeout)
+        .success_threshold(breaker.success_threshold)
+        .half_open_max_calls(breaker.half_open_max_calls)
+        .backoff(backoff);
+    match breaker.half_open_timeout {
+        Some(timeout) => numbers.half_open_timeout(timeout),
+        None => numbers,
+    }
+}
+
+/// `[sync]`.
+pub(super) fn sync(sync: &config::Sync) -> SyncOptions {
+    SyncOptions {
+        interval: sync.interval,
+        retry_after: sync.retry_after,
+        attempts_max: sync.max_attempts,
+        backoff_initial: sync.backoff_initial,
+        backoff_max: sync.backoff_max,
+        lanes_max: sync.max_lanes,
+        on_rejected: match sync.on_rejected {
+            config::OnRejected::Park => OnRejected::Park,
+            config::OnRejected::Stop => OnRejected::Stop,
+        },
+    }
+}
+
+/// `[kkt]`, phase 1's side.
+pub(super) fn fiscalize(kkt: &config::Kkt) -> fiscalize::Options {
+    fiscalize::Options { print_timeout: kkt.print_timeout, ..fiscalize::Options::default() }
+}
+
+/// `[[kkt.device]]`: names and tills are valid, as the configuration has checked them.
+pub(super) fn devices(config: &Config) -> VirtualOptions {
+    let folder = config.buffer.folder().join("virtual-kkt");
+    let mut options = VirtualOptions::new(folder, virtual_identity());
+    options.devices = config
+        .kkt
+        .device
+        .iter()
+        .map(|device| VirtualDevice {
+            id: device_id(device),
+            pos_ids: pos_ids(device),
+            identity: device.identity().unwrap_or_else(virtual_identity),
+        })
+        .collect();
+    options
+}
+
+/// The till's name for metrics, where a configured device has exactly one.
+pub(super) fn pos_of(config: &Config) -> BTreeMap<DeviceId, String> {
+    let name = |device: &config::Device| match device.pos_ids.as_slice() {
+        [one] => one.clone(),
+        _ => String::new(),
+    };
+    config.kkt.device.iter().map(|device| (device_id(device), name(device))).collect()
+}
+
+pub(super) fn device_id(device: &config::Device) -> DeviceId {
+    device.id.parse().expect("the configuration has checked the device's id")
+}
+
+fn pos_ids(device: &config::Device) -> Vec<PosId> {
+    device.pos_ids.iter().map(|pos| pos.parse().expect("the configuration has checked the till's name")).collect()
+}

@@ -1,0 +1,25 @@
+//! What has to be done now and then: old bodies removed, a slice at a time.
+
+use crate::{buffer::SqliteBuffer, config, ports::Clock};
+use std::{sync::Arc, time::Duration};
+
+/// How often retention looks for what is old enough.
+const ROUND: Duration = Duration::from_secs(600);
+/// Rows a slice: small, so that a receipt never waits behind it for long.
+const SLICE: usize = 200;
+/// Between two slices of one round.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Removes the bodies of settled documents after their time, for ever.
+pub(super) async fn run(buffer: Arc<SqliteBuffer>, clock: Arc<dyn Clock>, config: config::Buffer) {
+    loop {
+        match buffer.prune(clock.wall(), config.retention, config.dlq_retention, SLICE).await {
+            Ok(SLICE) => tokio::time::sleep(PAUSE).await,
+            Ok(_) => tokio::time::sleep(ROUND).await,
+            Err(error) => {
+                tracing::error!(%error, "old bodies cannot be removed");
+                tokio::time::sleep(ROUND).await;
+            }
+        }
+    }
+}

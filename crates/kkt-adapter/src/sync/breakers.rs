@@ -1,0 +1,216 @@
+//! The breakers of the adapter: `ofd` for the endpoint, `device:<id>` for each KKT's credentials.
+
+use crate::{
+    domain::{
+        entry::{Actor, AuditEvent},
+        ids::DeviceId,
+    },
+    ports::{BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, Clock},
+};
+use async_trait::async_trait;
+use circuit_breaker::{CircuitBreaker, Config, ConfigError, Event, EventKind, OnDrop, Registry, RegistryError, State};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+use tokio::sync::Notify;
+
+/// The endpoint's key.
+const ENDPOINT: &str = "ofd";
+
+/// Devices that may have a breaker; as many as there may be devices.
+const DEVICES_MAX: usize = 10_000;
+
+/// A send that was dropped after it had run for so long counts as a failure; a shorter one was the adapter's stop.
+const DROP_IS_FAILURE_AFTER: Duration = Duration::from_secs(1);
+
+/// A forced state that ends by itself.
+#[derive(Debug, Clone, Copy)]
+struct Forced {
+    /// Which command it was, so that a later one is not undone by an earlier one's timer.
+    command: u64,
+    until: Timestamp,
+}
+
+/// All breakers, and the commands of people.
+pub struct Breakers {
+    endpoint: CircuitBreaker,
+    devices: Registry,
+    /// The till's name of a configured device; others have the name of their till.
+    pos_of: BTreeMap<DeviceId, String>,
+    changed: Arc<Notify>,
+    buffer: Arc<dyn Buffer>,
+    clock: Arc<dyn Clock>,
+    forced: Arc<Mutex<(u64, BTreeMap<String, Forced>)>>,
+}
+
+impl Breakers {
+    /// Makes the endpoint's breaker; those of the devices are made at first use.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration is impossible.
+    pub fn new(
+        config: Config,
+        pos_of: BTreeMap<DeviceId, String>,
+        buffer: Arc<dyn Buffer>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, ConfigError> {
+        let changed = Arc::new(Notify::new());
+        let config = config.on_drop(OnDrop::FailureAfter(DROP_IS_FAILURE_AFTER));
+        let told = changed.clone();
+        let endpoint = CircuitBreaker::builder().config(config.clone()).name(ENDPOINT).on_event(move |event| {
+            log(event);
+            told.notify_one();
+        });
+        let devices = Registry::builder(CircuitBreaker::builder().config(config).on_event(log));
+        Ok(Arc::new(Self {
+            endpoint: endpoint.build()?,
+            devices: devices.max_keys(DEVICES_MAX).build()?,
+            pos_of,
+            changed,
+            buffer,
+            clock,
+            forced: Arc::default(),
+        }))
+    }
+
+    /// Replaces the numbers of every breaker; states, totals and open circuits stay (B19).
+    ///
+    /// # Errors
+    /// [`ConfigError`]; then nothing has changed.
+    pub fn set_config(&self, config: Config) -> Result<(), ConfigError> {
+        let config = config.on_drop(OnDrop::FailureAfter(DROP_IS_FAILURE_AFTER));
+        self.endpoint.set_config(config.clone())?;
+        self.devices.set_config(config)
+    }
+
+    pub(super) fn ofd(&self) -> &CircuitBreaker {
+        &self.endpoint
+    }
+
+    /// Notified at each transition of the endpoint's breaker.
+    pub(super) fn changed(&self) -> &Arc<Notify> {
+        &self.changed
+    }
+
+    pub(super) fn device(&self, device: &DeviceId) -> Result<CircuitBreaker, RegistryError> {
+        self.devices.get_or_create(&device_key(device))
+    }
+
+    fn named(&self, key: &str) -> Option<CircuitBreaker> {
+        if key == ENDPOINT { Some(self.endpoint.clone()) } else { self.devices.get(key) }
+    }
+
+    fn view(&self, key: &str, breaker: &CircuitBreaker) -> BreakerView {
+        let snapshot = breaker.snapshot();
+        let pos_id = key.strip_prefix("device:").map_or_else(String::new, |device| {
+            let configured = device.parse().ok().and_then(|id: DeviceId| self.pos_of.get(&id).cloned());
+            configured.unwrap_or_else(|| device.to_owned())
+        });
+        let forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner).1.get(key).copied();
+        let is_forced = snapshot.state == State::ForcedOpen;
+        BreakerView {
+            key: key.to_owned(),
+            pos_id,
+            since: wall(snapshot.since),
+            last_failure: snapshot.last_failure.map(wall),
+            reason: (snapshot.generation > 0).then(|| snapshot.explanation.to_string()),
+            retry_after: snapshot.retry_after,
+            forced_until: forced.filter(|_| is_forced).map(|forced| forced.until),
+            snapshot,
+        }
+    }
+
+    /// Notes that this is the latest command; for a forced state with an end, starts its timer.
+    fn note_command(&self, key: &str, breaker: &CircuitBreaker, command: &BreakerCommand) {
+        let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
+        forced.0 += 1;
+        let number = forced.0;
+        forced.1.remove(key);
+        let BreakerCommand::ForceOpen { for_how_long: Some(time) } = command else { return };
+        let span = SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX);
+        let until = self.clock.wall().checked_add(span).unwrap_or(Timestamp::MAX);
+        forced.1.insert(key.to_owned(), Forced { command: number, until });
+        let (key, breaker, time, all) = (key.to_owned(), breaker.clone(), *time, self.forced.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            let mut forced = all.lock().unwrap_or_else(PoisonError::into_inner);
+            if forced.1.get(&key).is_some_and(|entry| entry.command == number) {
+                forced.1.remove(&key);
+                drop(forced);
+                breaker.by("system").release("its time was over");
+            }
+        });
+    }
+}
+
+fn device_key(device: &DeviceId) -> String {
+    format!("device:{device}")
+}
+
+fn wall(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn log(event: &Event) {
+    match &event.kind {
+        EventKind::Transition(explanation) => tracing::warn!(
+            breaker = %event.breaker,
+            from = %explanation.from,
+            to = %explanation.to,
+            why = %explanation,
+            generation = event.generation,
+            "circuit breaker"
+        ),
+        EventKind::ReasonUpdated(explanation) => {
+            tracing::info!(breaker = %event.breaker, why = %explanation, "circuit breaker: new reason");
+        }
+        _ => {}
+    }
+}
+
+#[async_trait]
+impl BreakerControl for Breakers {
+    fn endpoint(&self) -> BreakerView {
+        self.view(ENDPOINT, &self.endpoint)
+    }
+
+    fn breakers(&self) -> Vec<BreakerView> {
+        let devices = self.devices.breakers();
+        let devices = devices.iter().map(|(key, breaker)| self.view(key, breaker));
+        std::iter::once(self.endpoint()).chain(devices).collect()
+    }
+
+    fn breaker(&self, key: &str) -> Option<BreakerView> {
+        self.named(key).map(|breaker| self.view(key, &breaker))
+    }
+
+    async fn command(
+        &self,
+        key: &str,
+        command: BreakerCommand,
+        by: Actor,
+        why: String,
+    ) -> Result<BreakerView, BreakerError> {
+        let breaker = self.named(key).ok_or_else(|| BreakerError::NotFound(key.to_owned()))?;
+        let audit = AuditEvent {
+            at: self.clock.wall(),
+            subject: format!("breaker:{key}"),
+            action: command.as_str().to_owned(),
+            actor: by.clone(),
+            detail: why.clone(),
+        };
+        self.buffer.record(audit).await?;
+        let hand = breaker.by(by.0);
+        self.note_command(key, &breaker, &command);
+        match command {
+            BreakerCommand::ForceOpen { .. } => drop(hand.force_open(why)),
+            BreakerCommand::ForceClosed => drop(hand.force_closed(why)),
+            BreakerCommand::Release => drop(hand.release(why)),
+            BreakerCommand::Reset => drop(hand.reset(why)),
+        }
+        Ok(self.view(key, &breaker))
+    }
+}
