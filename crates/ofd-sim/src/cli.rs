@@ -27,7 +27,7 @@ pub struct Args {
     /// Connections served at a time; more wait
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub max_connections: usize,
-    /// Documents the ledger holds (about 200 bytes each); new ones beyond it are answered 507
+    /// Documents the ledger holds (about 150 bytes each); new ones beyond it are answered 507
     #[arg(long, default_value_t = 2_000_000, value_name = "N")]
     pub max_documents: usize,
 }

@@ -1,5 +1,7 @@
 //! Each fault as a client meets it on a real socket.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use ofd_sim::plan::{Fault, GarbageForm};

@@ -1,5 +1,7 @@
 //! With `--state` the ledger survives the death of a real process.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use ofd_sim::{Document, Error, Options, Plan, Simulator};

@@ -1,5 +1,7 @@
 //! The simulator as a service: ledger, control, who gets in, limits, stopping.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use ofd_sim::{Error, Options, Plan, Rule, Simulator, ViolationKind};

@@ -1,5 +1,6 @@
 //! What the tests over a real socket share.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use serde_json::{Value, json};
 use std::time::Duration;
