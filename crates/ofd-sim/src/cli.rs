@@ -2,6 +2,7 @@
 
 use crate::plan::Plan;
 use crate::{Error, Options, Simulator};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ pub struct Args {
     /// Connections served at a time; more wait
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub max_connections: usize,
-    /// Documents the ledger holds (about 200 bytes each); new ones beyond it are answered 507
+    /// Documents the ledger holds (about 150 bytes each); new ones beyond it are answered 507
     #[arg(long, default_value_t = 2_000_000, value_name = "N")]
     pub max_documents: usize,
 }
@@ -49,15 +50,22 @@ pub async fn run(args: Args) -> Result<(), Error> {
     if let Some(plan) = plan {
         ofd.set_faults(plan);
     }
-    let url = ofd.base_url();
-    println!("OFD simulator (NOT FISCAL) on {url}");
-    println!("  documents   POST {url}/ofd/v1/receipt   ping GET {url}/ofd/v1/health");
-    println!("  what came   curl {url}/sim/ledger       counters   curl {url}/sim/stats");
-    println!("  break it    curl -X PUT {url}/sim/faults -d '{{\"fault\":\"fail\",\"status\":503}}'");
-    println!("  mend it     curl -X DELETE {url}/sim/faults");
+    // Whoever started this may not read on (or at all): no reason to stop serving.
+    let _ = std::io::stdout().write_all(greeting(&ofd.base_url()).as_bytes());
     stop_signal().await;
     ofd.shutdown().await;
     Ok(())
+}
+
+fn greeting(url: &str) -> String {
+    format!(
+        "OFD simulator (NOT FISCAL) on {url}
+  documents   POST {url}/ofd/v1/receipt   ping GET {url}/ofd/v1/health
+  what came   curl {url}/sim/ledger       counters   curl {url}/sim/stats
+  break it    curl -X PUT {url}/sim/faults -d '{{\"fault\":\"fail\",\"status\":503}}'
+  mend it     curl -X DELETE {url}/sim/faults
+"
+    )
 }
 
 #[cfg(unix)]

@@ -12,8 +12,11 @@
 use crate::Error;
 use crate::core::ledger::Sighting;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// Longest line read; the longest written is below 2 KiB. What is longer is damage.
+const LINE_MAX: u64 = 16 * 1024;
 
 pub(crate) struct Journal {
     path: PathBuf,
@@ -32,6 +35,9 @@ impl Journal {
             .truncate(false)
             .open(path)
             .map_err(failed)?;
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file")));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::StateInUse { path: path.to_owned() }),
@@ -64,22 +70,25 @@ impl Journal {
     }
 
     fn recover(&mut self, replay: &mut impl FnMut(&Sighting)) -> io::Result<()> {
-        let (mut whole, mut unreadable) = (0, 0_u64);
+        let (mut position, mut whole, mut unreadable) = (0, 0, 0_u64);
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read = reader.read_until(b'\n', &mut line)?;
-            if line.last() != Some(&b'\n') {
+            let read = reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)?;
+            position += read as u64;
+            if read == 0 {
                 break;
             }
-            whole += read as u64;
-            match serde_json::from_slice(&line) {
-                Ok(sighting) => replay(&sighting),
-                Err(_) => unreadable += 1,
+            if line.last() == Some(&b'\n') {
+                whole = position;
+                match serde_json::from_slice(&line) {
+                    Ok(sighting) => replay(&sighting),
+                    Err(_) => unreadable += 1,
+                }
             }
         }
-        let torn = line.len();
+        let torn = position - whole;
         if torn > 0 || unreadable > 0 {
             tracing::warn!(path = %self.path.display(), torn, unreadable, "state file: damaged parts left out");
         }

@@ -16,7 +16,7 @@ pub struct Options {
     pub tokens: Vec<String>,
     /// Connections served at a time; more wait in the listen queue.
     pub max_connections: usize,
-    /// Documents the ledger holds (about 200 bytes each); a new one beyond it is answered 507.
+    /// Documents the ledger holds (about 150 bytes each); a new one beyond it is answered 507.
     pub max_documents: usize,
 }
 

@@ -46,7 +46,7 @@ impl Shared {
     }
 
     /// Decides about a call and writes it down. The guard counts it as in flight until it is dropped.
-    ///
+    /// An error means that the journal cannot be written: the call must not be answered as accepted.
     pub(super) fn step(self: &Arc<Self>, call: &Call) -> (InFlight, io::Result<Action>) {
         let now = self.now();
         let mut inner = self.lock();
