@@ -90,7 +90,7 @@ async fn a_slow_ofd_does_not_block_a_request() {
     for _ in 0..5 {
         adapter.sell("POS-001").await;
     }
-    assert!(sim.ledger().is_empty(), "all were answered before the OFD had taken one");
+    assert!(sim.stats().calls <= 1, "all were answered before the OFD had answered one");
 }
 
 // There: NaN gave 500.
