@@ -89,7 +89,10 @@ impl Fault {
 
     /// Whether nothing more happens in the operation that met it.
     fn ends(self) -> bool {
-        matches!(self, Self::Off | Self::PaperOut | Self::Fail | Self::CrashBeforePrint | Self::CrashAfterPrint)
+        matches!(
+            self,
+            Self::Off | Self::PaperOut | Self::Fail | Self::CrashBeforePrint | Self::CrashAfterPrint
+        )
     }
 
     fn takes_time(self) -> bool {

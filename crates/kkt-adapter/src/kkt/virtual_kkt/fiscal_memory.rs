@@ -92,11 +92,13 @@ impl FiscalMemory {
             return Err(KktError::Shift(shift));
         }
         let last_fd = self.last.map_or(0, |last| last.fd).max(self.floor);
-        let fd = last_fd.checked_add(1).ok_or_else(|| KktError::Failed("the ФД numbers are used up".into()))?;
+        let fd =
+            last_fd.checked_add(1).ok_or_else(|| KktError::Failed("the ФД numbers are used up".into()))?;
         let at = now.at.max(self.last.map_or(now.at, |last| last.at));
         let local = now.local.max(self.last.map_or(now.local, |last| last.local));
         let (shift, receipts, since) = self.last.map_or((0, 0, at), |l| (l.shift, l.receipts, l.since));
-        let mut record = Record { kind: kind_of(order), key, fd, sign: 0, shift, receipts, total: 0, at, local, since };
+        let mut record =
+            Record { kind: kind_of(order), key, fd, sign: 0, shift, receipts, total: 0, at, local, since };
         match order {
             Order::OpenShift => {
                 record.shift += 1;
@@ -129,7 +131,14 @@ fn kind_of(order: Order<'_>) -> RecordKind {
 fn signed_content(record: &Record, order: Order<'_>, passport: &Passport) -> Vec<u8> {
     let mut content = format!(
         "{}|{}|{}|{}|{}|{}|{}|{:?}|",
-        passport.fn_number, record.fd, record.local, record.shift, record.receipts, record.total, record.key, record.kind
+        passport.fn_number,
+        record.fd,
+        record.local,
+        record.shift,
+        record.receipts,
+        record.total,
+        record.key,
+        record.kind
     )
     .into_bytes();
     if let Order::Receipt(receipt) = order {

@@ -165,7 +165,8 @@ impl KktFleet for VirtualFleet {
         if let Some(device) = self.by_pos.get(pos_id) {
             return Ok(device.clone());
         }
-        let device: DeviceId = pos_id.as_str().parse().map_err(|error| KktError::Failed(format!("{error}")))?;
+        let device: DeviceId =
+            pos_id.as_str().parse().map_err(|error| KktError::Failed(format!("{error}")))?;
         if self.options.devices.iter().any(|one| one.id == device) {
             return Err(KktError::Failed(format!(
                 "till {pos_id} has the name of a [[kkt.device]] that does not list it; add it to that device's pos_ids"

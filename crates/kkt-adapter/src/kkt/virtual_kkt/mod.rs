@@ -167,7 +167,9 @@ impl VirtualKkt {
         let mut memory = locked(&self.memory);
         let record = memory.next(order, key, now, &self.passport)?;
         self.journal.append(&record).map_err(|error| {
-            KktError::NotPrinted(format!("журнал виртуальной ККТ не пишется / its journal cannot be written: {error}"))
+            KktError::NotPrinted(format!(
+                "журнал виртуальной ККТ не пишется / its journal cannot be written: {error}"
+            ))
         })?;
         memory.last = Some(record);
         Ok(self.doc(&record))
@@ -251,7 +253,9 @@ impl KktDriver for VirtualKkt {
             Ok(Sought::Record(record)) => Ok(Found::Printed(Box::new(self.doc(&record)))),
             Ok(Sought::Absent) => Ok(Found::NotPrinted),
             Ok(Sought::Damaged) => Ok(Found::Unknown),
-            Err(error) => Err(KktError::Failed(format!("the journal of virtual KKT {}: {error}", self.device))),
+            Err(error) => {
+                Err(KktError::Failed(format!("the journal of virtual KKT {}: {error}", self.device)))
+            }
         }
     }
 
