@@ -23,7 +23,6 @@ pub enum Shut {
 #[derive(Debug, Clone)]
 pub struct Gate {
     inside: Arc<watch::Sender<Inside>>,
-    works_max: usize,
 }
 
 /// Proof of being inside; leaving is dropping it.
@@ -37,18 +36,18 @@ impl Drop for Pass {
 }
 
 impl Gate {
-    /// A gate that lets in so many at once.
-    pub fn new(works_max: usize) -> Self {
-        Self { inside: Arc::new(watch::Sender::new(Inside::default())), works_max }
+    /// An open gate.
+    pub fn new() -> Self {
+        Self { inside: Arc::new(watch::Sender::new(Inside::default())) }
     }
 
-    /// Gets in, or says why not.
-    pub fn enter(&self) -> Result<Pass, Shut> {
+    /// Gets in if fewer than `works_max` are inside, or says why not.
+    pub fn enter(&self, works_max: usize) -> Result<Pass, Shut> {
         let mut answer = Ok(());
         self.inside.send_if_modified(|inside| {
             answer = match inside {
                 Inside { closed: true, .. } => Err(Shut::Stopping),
-                Inside { works, .. } if *works >= self.works_max => Err(Shut::Crowded),
+                Inside { works, .. } if *works >= works_max => Err(Shut::Crowded),
                 _ => Ok(()),
             };
             if answer.is_ok() {

@@ -119,7 +119,7 @@ impl Room {
         pos_id: PosId,
         kind: DocumentKind,
     ) -> Result<Sale, TillError> {
-        let _inside = self.gate.enter().map_err(|_| TillError::Stopping)?;
+        let _inside = self.gate.enter(usize::MAX).map_err(|_| TillError::Stopping)?;
         let device = self.device_for(&pos_id).await?;
         let mut bench = self.lock(&device).await.ok_or_else(|| kkt(Refusal::Busy))?;
         self.settle(&mut bench, &device).await.map_err(kkt)?;

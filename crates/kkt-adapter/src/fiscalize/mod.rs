@@ -119,7 +119,6 @@ impl Fiscalizer {
         observer: Arc<dyn Observer>,
         options: Options,
     ) -> Self {
-        let gate = Gate::new(options.in_flight_max);
         Self(Arc::new(Room {
             buffer,
             fleet,
@@ -128,7 +127,7 @@ impl Fiscalizer {
             options,
             devices: Devices::default(),
             keys: Keys::default(),
-            gate,
+            gate: Gate::new(),
             nudge: Notify::new(),
             wake: OnceLock::new(),
         }))

@@ -78,9 +78,10 @@ impl Room {
         job: &Job,
         printing: bool,
     ) -> Result<Ended, BufferError> {
-        let mut printing = printing;
-        for last_round in [false, true] {
-            if !printing {
+        let mut must_start = !printing;
+        let mut last_round = false;
+        loop {
+            if must_start {
                 if let Err(refusal) = self.make_ready(&mut bench, device, &job.pos_id).await {
                     let refusal = self.note(device, refusal);
                     return Ok(if last_round { Ended::Kept(refusal) } else { Ended::Waiting(refusal) });
@@ -94,14 +95,13 @@ impl Room {
             let outcome = self.command(&mut bench, device, job).await;
             if matches!(outcome, Outcome::Shift(_)) && !last_round {
                 self.buffer.apply(job.id, not_printed("смена закрыта / the shift is closed")).await?;
-                printing = false;
+                (must_start, last_round) = (true, true);
                 continue;
             }
             let write = self.write(device, job, &outcome);
             drop(bench);
             return self.conclude(device, job, outcome, write).await;
         }
-        unreachable!("the last round returns")
     }
 
     /// Tells the KKT and makes sure of what it did.
@@ -207,6 +207,7 @@ impl Room {
                 }
                 Err(error) => {
                     // The row still says `printing`: before anything else is printed the KKT is asked.
+                    device.unblock(job.id);
                     device.doubt(job.id);
                     return Err(error);
                 }

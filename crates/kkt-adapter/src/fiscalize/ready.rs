@@ -111,7 +111,11 @@ impl Room {
                         self.wake(&device.id, false);
                     }
                     Ok(()) | Err(BufferError::NotAllowed { .. }) => {}
-                    Err(error) => return Err(error.into()),
+                    Err(error) => {
+                        device.unblock(id);
+                        device.doubt(id);
+                        return Err(error.into());
+                    }
                 }
             }
             device.resolve(id);

@@ -19,6 +19,7 @@ use crate::{
     ports::{Appended, BufferError, Lookup, Sale, SaleStatus, TillError},
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 impl Room {
     /// One sale, to its end: it runs as a task of its own, so that a till that goes away leaves nothing half done.
@@ -28,7 +29,7 @@ impl Room {
         receipt: Receipt,
         notes: Vec<String>,
     ) -> Result<Sale, TillError> {
-        let _inside = self.gate.enter().map_err(|shut| match shut {
+        let _inside = self.gate.enter(self.options.in_flight_max).map_err(|shut| match shut {
             Shut::Stopping => TillError::Stopping,
             Shut::Crowded => TillError::Buffer(BufferError::Full {
                 reason: format!("{} receipts are being worked on already", self.options.in_flight_max),
@@ -141,7 +142,8 @@ impl Room {
         // key takes a row on from there, or a person cancels it.
         if let (Ended::Waiting(refusal), State::Accepted) = (&ended, state) {
             match self.buffer.apply(job.id, not_printed(&refusal.reason())).await {
-                Ok(()) | Err(BufferError::NotAllowed { .. }) => {}
+                Ok(()) => device.expect_backlog(Instant::now(), &self.options),
+                Err(BufferError::NotAllowed { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
