@@ -8,15 +8,15 @@
 
 mod clock;
 mod convert;
-// mod demo;
-// mod housekeeping;
-// mod parts;
-// mod serve;
-// mod terminal;
+mod demo;
+mod housekeeping;
+mod parts;
+mod serve;
+mod terminal;
 
-// pub use demo::demo;
-// pub use parts::App;
-// pub use serve::serve;
+pub use demo::demo;
+pub use parts::App;
+pub use serve::serve;
 
 use std::time::Duration;
 

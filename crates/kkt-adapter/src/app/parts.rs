@@ -1,0 +1,212 @@
+//! One running adapter.
+
+use super::{STOP_MAX, clock::SystemClock, convert, housekeeping};
+use crate::{
+    buffer::{SqliteBuffer, SqliteOptions},
+    config::{Config, OfdKind},
+    fiscalize::Fiscalizer,
+    http,
+    kkt::virtual_kkt::VirtualFleet,
+    ofd::{HttpOfd, HttpOfdOptions},
+    ports::{Buffer, Clock, KktFleet, OfdClient, SyncControl},
+    sync::{Breakers, SyncEngine},
+    telemetry::{Metrics, Page},
+};
+use anyhow::Context;
+use ofd_sim::Simulator;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// Where the embedded simulator listens if the port is free, so that its documented calls work as printed.
+const SIMULATOR_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000);
+
+/// An adapter at work, from [`App::start`] to [`App::stop`].
+pub struct App {
+    address: SocketAddr,
+    ofd_url: String,
+    fiscal: bool,
+    buffer: Arc<SqliteBuffer>,
+    till: Fiscalizer,
+    engine: Arc<SyncEngine>,
+    simulator: Option<Simulator>,
+    shutdown: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    background: JoinSet<()>,
+}
+
+impl App {
+    /// Starts it; when this returns, it serves.
+    ///
+    /// # Errors
+    /// What is in the way, in words that say what to do.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}; set server.listen to a free address"))?;
+        let address = listener.local_addr()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let metrics = Arc::new(Metrics::new());
+
+        let mut options = SqliteOptions::new(config.buffer.path());
+        options.capacity = config.buffer.capacity;
+        options.min_free_disk_bytes = config.buffer.min_free_disk;
+        let (opening_clock, observer) = (clock.clone(), metrics.clone());
+        let buffer =
+            tokio::task::spawn_blocking(move || SqliteBuffer::open(options, opening_clock, observer)).await??;
+        let buffer = Arc::new(buffer);
+        let store: Arc<dyn Buffer> = buffer.clone();
+
+        let fleet = Arc::new(VirtualFleet::new(convert::devices(config), clock.clone())?);
+        for device in store.devices().await? {
+            if let Some(last) = store.last_fd(&device).await? {
+                fleet.floor(&device, last);
+            }
+        }
+        let simulator = match config.ofd.kind {
+            OfdKind::Simulator => Some(simulator(config)?),
+            OfdKind::Http => None,
+        };
+        let client = ofd(config, simulator.as_ref(), clock.clone(), metrics.clone())?;
+        let fiscal = fleet.fiscal() && client.fiscal();
+
+        let breakers = Breakers::new(
+            convert::breaker(&config.breaker),
+            convert::pos_of(config),
+            store.clone(),
+            clock.clone(),
+        )?;
+        let engine = SyncEngine::new(
+            convert::sync(&config.sync),
+            store.clone(),
+            client.clone(),
+            breakers.clone(),
+            clock.clone(),
+            metrics.clone(),
+        );
+        let till = Fiscalizer::new(
+            store.clone(),
+            fleet,
+            clock.clone(),
+            metrics.clone(),
+            convert::fiscalize(&config.kkt),
+        );
+        let lanes = engine.clone();
+        till.on_printed(Arc::new(move |device, rewind| SyncControl::wake(&lanes, device, rewind)));
+        let recovered = till.recover().await?;
+        tracing::info!(?recovered, "the buffer is open");
+        let mut background = JoinSet::new();
+        background.spawn(housekeeping::run(buffer.clone(), clock.clone(), config.buffer.clone()));
+        let printer = till.start();
+        background.spawn(async move {
+            let _ = printer.await;
+        });
+        engine.start();
+
+        let ports = http::HttpPorts {
+            till: Arc::new(till.clone()),
+            buffer: store.clone(),
+            sync: Arc::new(engine.clone()),
+            breakers: breakers.clone(),
+            metrics: Arc::new(Page::new(metrics.clone(), store, breakers)),
+            clock,
+            observer: metrics,
+            options: convert::http(config, fiscal),
+        };
+        let (shutdown, mut stopped) = watch::channel(false);
+        let limits = convert::limits(config);
+        let server = tokio::spawn(async move {
+            let stop = async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            http::serve(listener, http::router(ports), limits, stop).await;
+        });
+        let ofd_url = simulator.as_ref().map(Simulator::base_url);
+        let ofd_url = ofd_url.or_else(|| config.ofd.base_url.clone()).unwrap_or_default();
+        Ok(Self { address, ofd_url, fiscal, buffer, till, engine, simulator, shutdown, server, background })
+    }
+
+    /// Where the API is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the OFD is.
+    #[must_use]
+    pub fn ofd_url(&self) -> &str {
+        &self.ofd_url
+    }
+
+    /// Whether the OFD is the embedded simulator.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.simulator.is_some()
+    }
+
+    /// Whether what it prints is legally fiscal.
+    #[must_use]
+    pub fn fiscal(&self) -> bool {
+        self.fiscal
+    }
+
+    /// Stops it within [`STOP_MAX`]: nothing that was taken is lost.
+    pub async fn stop(mut self) {
+        let share = STOP_MAX / 5;
+        let _ = self.shutdown.send(true);
+        let printed = self.till.stop(share * 2);
+        let (served, printed) = tokio::join!(tokio::time::timeout(share * 2, &mut self.server), printed);
+        if served.is_err() {
+            self.server.abort();
+        }
+        if !printed {
+            tracing::warn!("the KKT still hangs; what became of its document is asked at the next start");
+        }
+        self.engine.stop(share).await;
+        self.background.abort_all();
+        if tokio::time::timeout(share, self.buffer.close()).await.is_err() {
+            tracing::error!("the buffer did not close in time; what was acknowledged is safe");
+        }
+        if let Some(simulator) = self.simulator {
+            let _ = tokio::time::timeout(Duration::from_secs(1), simulator.shutdown()).await;
+        }
+    }
+}
+
+/// The embedded simulator, its ledger kept beside the buffer.
+fn simulator(config: &Config) -> anyhow::Result<Simulator> {
+    let options = || ofd_sim::Options::default().state(config.buffer.folder().join("ofd-sim.jsonl"));
+    match Simulator::start(options().listen(SIMULATOR_ADDRESS)) {
+        Ok(simulator) => Ok(simulator),
+        Err(error) => {
+            tracing::info!(%error, "the simulator takes a free port instead of {SIMULATOR_ADDRESS}");
+            Simulator::start(options()).context("cannot start the embedded OFD simulator")
+        }
+    }
+}
+
+fn ofd(
+    config: &Config,
+    simulator: Option<&Simulator>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+) -> anyhow::Result<Arc<dyn OfdClient>> {
+    let given = || config.ofd.base_url.clone().unwrap_or_default();
+    let tokens = config.kkt.device.iter().filter_map(|device| {
+        let token = device.token_file.as_ref()?.expose().to_owned();
+        Some((convert::device_id(device), token))
+    });
+    let options = HttpOfdOptions {
+        base_url: simulator.map_or_else(given, Simulator::base_url),
+        timeout: config.ofd.timeout,
+        token: config.ofd.token_file.as_ref().map(|file| file.expose().to_owned()),
+        device_tokens: tokens.collect(),
+        fiscal: simulator.is_none(),
+    };
+    Ok(Arc::new(HttpOfd::new(options, clock, metrics)?))
+}

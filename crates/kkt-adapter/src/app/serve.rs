@@ -1,0 +1,66 @@
+//! `kkt-adapter serve`: starts, says where it is and that nothing is fiscal, and runs until it is told to stop.
+
+use super::App;
+use crate::config::Config;
+use anyhow::Context;
+use std::io::Write;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn serve(config: Config, warnings: Vec<String>) -> anyhow::Result<()> {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    // Before anything is started, so that a signal during the start is not lost.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let app = App::start(&config).await?;
+    if !app.fiscal() {
+        tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
+    }
+    // A closed standard output is no reason not to serve.
+    let _ = std::io::stdout().write_all(welcome(&app, &config).as_bytes());
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!("{name}: stopping");
+    app.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn welcome(app: &App, config: &Config) -> String {
+    let api = format!("http://{}", app.address());
+    let mut text = format!(
+        "kkt-adapter {}\n\n  API     {api}\n  buffer  {}\n  KKT     virtual\n",
+        env!("CARGO_PKG_VERSION"),
+        config.buffer.path().display(),
+    );
+    if app.is_simulated() {
+        text += &format!("  OFD     embedded simulator at {}\n", app.ofd_url());
+    } else {
+        text += &format!("  OFD     {}\n", app.ofd_url());
+    }
+    if !app.fiscal() {
+        text += "\nNOT FISCAL / НЕ ФИСКАЛЬНЫЙ: nothing here is a legal receipt.\n";
+    }
+    text += &format!(
+        "\nSell something:\n\n  curl -s {api}/v1/kkt/receipt -H 'Content-Type: application/json' \
+         -H \"Idempotency-Key: $(date +%s%N)\" -d '{}'\n",
+        r#"{"pos_id":"POS-001","type":"sale","items":[{"name":"Оправа","price":"100.00","quantity":2,"total":"200.00","vat_rate":20}],"payments":[{"type":"cash","amount":"200.00"}]}"#
+    );
+    if app.is_simulated() {
+        text += &format!(
+            "\nBreak the OFD, look, and mend it:\n\n  \
+             curl -s -X PUT {ofd}/sim/faults -d '{{\"fault\":\"fail\",\"status\":503}}'\n  \
+             curl -s {api}/v1/health\n  \
+             curl -s -X DELETE {ofd}/sim/faults\n",
+            ofd = app.ofd_url()
+        );
+    }
+    text + "\n"
+}
