@@ -327,11 +327,8 @@ async fn a_document_goes_where_the_configuration_says_with_its_key_and_its_bytes
 #[tokio::test]
 async fn https_is_refused_by_a_server_without_a_known_certificate() {
     let url = raw(b"HTTP/1.1 200 OK\r\n\r\n").await.replace("http://", "https://");
-    match HttpOfd::new(
-        &options(url, SHORT),
-        Arc::new(RealClock(Instant::now())),
-        Arc::new(Calls::default()),
-    ) {
+    match HttpOfd::new(&options(url, SHORT), Arc::new(RealClock(Instant::now())), Arc::new(Calls::default()))
+    {
         Ok(ofd) => assert_eq!(ofd.submit(&document(1)).await.unwrap_err().outcome(), "unavailable"),
         // A machine without root certificates is told so.
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),

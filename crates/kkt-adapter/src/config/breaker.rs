@@ -27,10 +27,12 @@ section! {
         "breaker.half_open_max_calls" "KKT_BREAKER__HALF_OPEN_MAX_CALLS" half_open_max_calls: u32 = "2", int(1, 1_000_000), reload;
         /// HALF_OPEN that has not decided by then goes back to OPEN; `recovery_timeout` if not given.
         "breaker.half_open_timeout" "KKT_BREAKER__HALF_OPEN_TIMEOUT" half_open_timeout: Option<Duration> = "", span(1, DAY), reload;
+        /// An OFD that asks for a longer pause (`Retry-After`) lengthens the time in OPEN up to this.
+        "breaker.retry_after_max" "KKT_BREAKER__RETRY_AFTER_MAX" retry_after_max: Duration = "10m", span(1, DAY), reload;
         /// How the time in OPEN grows while the breaker does not get to close.
         "breaker.backoff.kind" "KKT_BREAKER__BACKOFF__KIND" backoff_kind: BackoffKind = "fixed", Kind::Choice(BackoffKind::WORDS), reload;
         /// Growth of the time in OPEN at each opening in a row; with `exponential` only.
-        "breaker.backoff.multiplier" "KKT_BREAKER__BACKOFF__MULTIPLIER" backoff_multiplier: f64 = "2.0", Kind::Decimal(1.0, 100.0), reload;
+        "breaker.backoff.multiplier" "KKT_BREAKER__BACKOFF__MULTIPLIER" backoff_multiplier: f64 = "2.0", Kind::Decimal(1.0, 1_000.0), reload;
         /// Longest time in OPEN; at least `recovery_timeout`; with `exponential` only.
         "breaker.backoff.max" "KKT_BREAKER__BACKOFF__MAX" backoff_max: Duration = "10m", span(1, 7 * DAY), reload;
         /// Share of the time in OPEN by which it varies at random, so that many adapters do not come back at the same

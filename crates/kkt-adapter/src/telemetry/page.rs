@@ -1,0 +1,32 @@
+//! `GET /metrics`.
+
+use super::{Metrics, scrape};
+use crate::ports::{BreakerControl, Buffer, BufferError, Clock, MetricsPage};
+use async_trait::async_trait;
+use prometheus::TextEncoder;
+use std::sync::Arc;
+
+/// The page: what the rooms reported, and what is read at the scrape.
+pub struct Page {
+    /// What the rooms reported.
+    pub metrics: Arc<Metrics>,
+    /// Gives its figures.
+    pub buffer: Arc<dyn Buffer>,
+    /// Give theirs.
+    pub breakers: Arc<dyn BreakerControl>,
+    /// For the age of the oldest document.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl MetricsPage for Page {
+    async fn render(&self) -> Result<String, BufferError> {
+        let stats = self.buffer.stats().await?;
+        let mut families = scrape(&self.metrics, &stats, &self.breakers.breakers(), self.clock.wall());
+        families.extend(self.metrics.gather());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        TextEncoder::new()
+            .encode_to_string(&families)
+            .map_err(|error| BufferError::Failed(format!("the metrics cannot be written: {error}")))
+    }
+}
