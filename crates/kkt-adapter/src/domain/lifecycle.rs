@@ -120,6 +120,8 @@ impl Step {
 /// The figure as a table: from, step, to. Nothing else is allowed.
 pub const ALLOWED: &[(State, Step, State)] = &[
     (State::Accepted, Step::StartPrinting, State::Printing),
+    // Answered without the KKT having been told: it was busy with others for too long.
+    (State::Accepted, Step::NotPrinted, State::Buffered),
     (State::Accepted, Step::Cancel, State::Cancelled),
     (State::Printing, Step::Printed, State::Printed),
     (State::Printing, Step::NotPrinted, State::Buffered),

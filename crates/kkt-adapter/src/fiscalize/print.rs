@@ -1,0 +1,249 @@
+//! The way of one document over the bench: everything that happens under the print lock.
+
+use super::{
+    Room,
+    device::{Bench, BenchGuard, Device},
+    refusal::{Refusal, no_answer},
+};
+use crate::{
+    domain::{
+        document::{self, DocumentKind, FiscalDoc},
+        entry::{Actor, Change, Entry},
+        ids::{PosId, ReceiptId},
+        receipt::Receipt,
+    },
+    ports::{BufferError, Found, KktDriver, KktError, Pending, ShiftState},
+};
+use std::sync::Arc;
+use tokio::time::{Instant, timeout};
+
+/// A document to be printed; its row is in the buffer.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Our key.
+    pub id: ReceiptId,
+    /// What it is.
+    pub kind: DocumentKind,
+    /// The till.
+    pub pos_id: PosId,
+    /// The receipt; `None` for shift documents.
+    pub receipt: Option<Receipt>,
+    /// Ask the KKT whether it knows it before it is told to print: a row that an earlier run of the program left.
+    pub ask_first: bool,
+}
+
+impl Job {
+    /// The job that a row is.
+    pub fn of(entry: Entry) -> Self {
+        let Entry { id, kind, pos_id, receipt, .. } = entry;
+        Self { id, kind, pos_id, receipt, ask_first: false }
+    }
+}
+
+/// What the KKT made of a command.
+#[derive(Debug)]
+pub enum Outcome {
+    /// This document.
+    Printed(Box<FiscalDoc>),
+    /// Surely nothing.
+    NotPrinted(String),
+    /// Surely nothing: the shift is not as it must be.
+    Shift(ShiftState),
+    /// It cannot say.
+    Unknown(String),
+    /// It cannot be asked.
+    Unsettled(String),
+}
+
+/// How a try to print ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// On paper, and durable.
+    Printed(Box<FiscalDoc>),
+    /// Not now, and the KKT was told nothing: the row is as it was.
+    Waiting(Refusal),
+    /// Not now; the row is durable as the try left it.
+    Kept(Refusal),
+    /// The row is not what it was: somebody else was quicker. Look again.
+    Changed,
+}
+
+impl Room {
+    /// Prints a document. `printing`: its row is durable as `printing` already. Whatever the KKT does, the row
+    /// follows; the lock is given back as soon as the write of the result is queued.
+    pub(super) async fn print(
+        self: &Arc<Self>,
+        mut bench: BenchGuard,
+        device: &Device,
+        job: &Job,
+        printing: bool,
+    ) -> Result<Ended, BufferError> {
+        let mut must_start = !printing;
+        let mut last_round = false;
+        loop {
+            if must_start {
+                if let Err(refusal) = self.make_ready(&mut bench, device, &job.pos_id).await {
+                    let refusal = self.note(device, refusal);
+                    return Ok(if last_round { Ended::Kept(refusal) } else { Ended::Waiting(refusal) });
+                }
+                match self.buffer.apply(job.id, Change::StartPrinting).await {
+                    Ok(()) => {}
+                    Err(BufferError::NotAllowed { .. } | BufferError::NotFound) => return Ok(Ended::Changed),
+                    Err(error) => return Err(error),
+                }
+            }
+            let outcome = self.command(&mut bench, device, job).await;
+            if matches!(outcome, Outcome::Shift(_)) && !last_round {
+                self.buffer.apply(job.id, not_printed("смена закрыта / the shift is closed")).await?;
+                (must_start, last_round) = (true, true);
+                continue;
+            }
+            let write = self.write(device, job, &outcome);
+            drop(bench);
+            return self.conclude(device, job, outcome, write).await;
+        }
+    }
+
+    /// Tells the KKT and makes sure of what it did.
+    pub(super) async fn command(&self, bench: &mut Bench, device: &Device, job: &Job) -> Outcome {
+        let driver = match self.open_driver(device).await {
+            Ok(driver) => driver,
+            Err(refusal) => return Outcome::NotPrinted(refusal.reason()),
+        };
+        let outcome = self.tell(&*driver, job).await;
+        match (&outcome, &mut bench.shift) {
+            (Outcome::Printed(_), Some(ShiftState::Open { receipts, .. }))
+                if job.kind == DocumentKind::Receipt =>
+            {
+                *receipts += 1;
+            }
+            (_, shift) => *shift = None,
+        }
+        outcome
+    }
+
+    async fn tell(&self, driver: &dyn KktDriver, job: &Job) -> Outcome {
+        if job.ask_first
+            && let Ok(Found::Printed(doc)) = self.ask(driver, job.id).await
+        {
+            return Outcome::Printed(doc);
+        }
+        let call = match (job.kind, &job.receipt) {
+            (DocumentKind::Receipt, Some(receipt)) => driver.fiscalize(receipt, job.id),
+            (DocumentKind::Receipt, None) => {
+                return Outcome::NotPrinted("тела чека нет / the receipt has no body".into());
+            }
+            (DocumentKind::ShiftOpen, _) => driver.open_shift(job.id),
+            (DocumentKind::ShiftClose, _) => driver.close_shift(job.id),
+        };
+        let within = self.options.print_timeout;
+        let why = match timeout(within, call).await {
+            Ok(Ok(doc)) => return Outcome::Printed(Box::new(doc)),
+            Ok(Err(KktError::NotPrinted(why))) => return Outcome::NotPrinted(why),
+            Ok(Err(KktError::Shift(shift))) => return Outcome::Shift(shift),
+            Ok(Err(KktError::Ambiguous(why) | KktError::Failed(why))) => why,
+            Err(_) => no_answer(within),
+        };
+        match self.ask(driver, job.id).await {
+            Ok(Found::Printed(doc)) => Outcome::Printed(doc),
+            Ok(Found::NotPrinted) => Outcome::NotPrinted(why),
+            Ok(Found::Unknown) => Outcome::Unknown(why),
+            Err(_) => Outcome::Unsettled(why),
+        }
+    }
+
+    /// Asks the KKT about a document, within `find_timeout`.
+    pub(super) async fn ask(&self, driver: &dyn KktDriver, id: ReceiptId) -> Result<Found, String> {
+        let within = self.options.find_timeout;
+        match timeout(within, driver.find(id)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(KktError::NotPrinted(why) | KktError::Failed(why))) => Err(why),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(no_answer(within)),
+        }
+    }
+
+    /// Queues the change that follows from what the KKT did. From here on its order among the writes is set.
+    pub(super) fn write(&self, device: &Device, job: &Job, outcome: &Outcome) -> Option<Pending<()>> {
+        let change = match outcome {
+            Outcome::Printed(fiscal) => Change::Printed {
+                wire: document::wire(job.id, job.kind, &job.pos_id, job.receipt.as_ref(), fiscal),
+                fiscal: fiscal.clone(),
+                by: Actor::system(),
+            },
+            Outcome::NotPrinted(why) => not_printed(why),
+            Outcome::Shift(shift) => not_printed(&format!("смена / the shift: {shift:?}")),
+            Outcome::Unknown(why) => {
+                device.block(job.id);
+                tracing::error!(
+                    device = %device.id, document = %job.id, why,
+                    "nobody knows whether a document was printed; the device prints nothing until a person decides"
+                );
+                Change::PrintUnknown { reason: why.clone() }
+            }
+            Outcome::Unsettled(why) => {
+                device.doubt(job.id);
+                tracing::warn!(device = %device.id, document = %job.id, why, "the device cannot be asked about a document");
+                return None;
+            }
+        };
+        Some(self.buffer.apply(job.id, change))
+    }
+
+    /// Waits until the change is durable and says how the try ended.
+    pub(super) async fn conclude(
+        self: &Arc<Self>,
+        device: &Device,
+        job: &Job,
+        outcome: Outcome,
+        write: Option<Pending<()>>,
+    ) -> Result<Ended, BufferError> {
+        if let Some(write) = write {
+            match write.await {
+                Ok(()) => {}
+                Err(error @ BufferError::NotAllowed { .. }) => {
+                    tracing::error!(document = %job.id, %error, "a document was changed under the print lock");
+                    return Ok(Ended::Changed);
+                }
+                Err(error) => {
+                    // The row still says `printing`: before anything else is printed the KKT is asked.
+                    device.unblock(job.id);
+                    device.doubt(job.id);
+                    return Err(error);
+                }
+            }
+        }
+        let refusal = match outcome {
+            Outcome::Printed(fiscal) => {
+                device.count_printed();
+                if device.works() {
+                    self.nudge.notify_one();
+                }
+                self.wake(&device.id, false);
+                return Ok(Ended::Printed(fiscal));
+            }
+            Outcome::NotPrinted(why) => Refusal::Device(why),
+            Outcome::Shift(shift) => {
+                Refusal::Device(format!("смена не открыта / the shift is not open ({shift:?})"))
+            }
+            Outcome::Unknown(_) => Refusal::Blocked(job.id),
+            Outcome::Unsettled(why) => Refusal::Unsettled(why),
+        };
+        Ok(Ended::Kept(self.note(device, refusal)))
+    }
+
+    /// Takes note of a refusal in the device's view and plans the next try.
+    pub(super) fn note(&self, device: &Device, refusal: Refusal) -> Refusal {
+        let now = Instant::now();
+        if !matches!(refusal, Refusal::Busy) {
+            device.fails(&refusal.reason(), now, &self.options);
+        }
+        device.expect_backlog(now, &self.options);
+        refusal
+    }
+}
+
+/// Surely not printed, says the program.
+pub fn not_printed(why: &str) -> Change {
+    Change::NotPrinted { reason: why.into(), by: Actor::system() }
+}
