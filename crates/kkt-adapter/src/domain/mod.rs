@@ -6,3 +6,5 @@ pub mod ids;
 pub mod lifecycle;
 pub mod money;
 pub mod receipt;
+pub mod validate;
+pub mod vat;

@@ -1,1 +1,101 @@
-//! http
+//! The API over HTTP/1.1.
+//!
+//! What it promises: every answer has the contract's form, errors and panics included, and an `X-Request-Id`; nobody
+//! gets further than his role (P10); a request that is slow, broken or huge costs others nothing; work that was begun
+//! goes on although its client has gone.
+//!
+//! ```text
+//!  socket ─► server (connections, time-outs) ─► gate (id, host, role, origin, deadline, panics) ─► handler ─► port
+//!                                                 └─ error ─► the form of the contract
+//! ```
+//!
+//! | what fails | what the client sees |
+//! |---|---|
+//! | headers dripped | the connection is closed after `header_timeout` |
+//! | body dripped | 408 after `body_timeout` |
+//! | body over 2 MiB | 413, read to a limit and thrown away so that the answer arrives |
+//! | more connections than allowed | the oldest one without work is closed for the new one, else the new one waits |
+//! | a handler panics | 500 in the form of the contract; the service goes on |
+//! | `request_timeout` | 503; what was begun goes on, the same Idempotency-Key finds it |
+//! | shutdown | no new connection; requests in work are finished until `shutdown_deadline` |
+
+mod auth;
+mod body;
+mod breakers;
+mod buffer;
+mod connections;
+mod decide;
+mod dlq;
+mod documents;
+mod error;
+mod gate;
+mod health;
+mod origin;
+mod pages;
+mod query;
+mod receipts;
+mod router;
+mod server;
+mod shift;
+mod view;
+
+pub use self::{
+    auth::{Role, TokenEntry, Tokens},
+    origin::AllowedHosts,
+    router::router,
+    server::{ServerLimits, serve},
+};
+
+use crate::ports::{BreakerControl, Buffer, Clock, MetricsPage, Observer, SyncControl, Till};
+use std::{sync::Arc, time::Duration};
+
+/// What the API needs of the rest of the program.
+#[derive(Clone)]
+pub struct HttpPorts {
+    /// Phase 1.
+    pub till: Arc<dyn Till>,
+    /// Look-ups, figures, dead letters.
+    pub buffer: Arc<dyn Buffer>,
+    /// Phase 2.
+    pub sync: Arc<dyn SyncControl>,
+    /// The breakers.
+    pub breakers: Arc<dyn BreakerControl>,
+    /// The page of metrics.
+    pub metrics: Arc<dyn MetricsPage>,
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Who counts requests.
+    pub observer: Arc<dyn Observer>,
+    /// Numbers and names.
+    pub options: Arc<HttpOptions>,
+}
+
+/// Numbers and names of the API.
+#[derive(Debug)]
+pub struct HttpOptions {
+    /// Names besides the loopback ones that the `Host` header may have.
+    pub allowed_hosts: AllowedHosts,
+    /// Who may what; replaceable while it runs.
+    pub tokens: Tokens,
+    /// A request that takes longer is answered 503; default 30 s.
+    pub request_timeout: Duration,
+    /// A body that takes longer to arrive is answered 408; default 10 s.
+    pub body_timeout: Duration,
+    /// Largest body in bytes; default 2 MiB.
+    pub body_bytes_max: usize,
+    /// The version to show.
+    pub version: &'static str,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            allowed_hosts: AllowedHosts::default(),
+            tokens: Tokens::new(Vec::new()),
+            request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            body_bytes_max: 2 * 1024 * 1024,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Who asks, and what the role allows (contract, «Who may what»). The routes' areas stand in `router`.
+
+use super::error::ApiError;
+use crate::domain::{entry::Actor, ids::PosId};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// What the bearer of a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Receipts, shift and buffer status of its own tills; health.
+    Pos,
+    /// Every read.
+    Reader,
+    /// Everything.
+    Operator,
+}
+
+/// A token as it is configured. `Debug` does not show the secret.
+#[derive(Clone)]
+pub struct TokenEntry {
+    /// Who it is, for the audit.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The tills it acts for; of meaning for [`Role::Pos`] only.
+    pub pos_ids: Vec<PosId>,
+    /// The secret.
+    pub secret: String,
+}
+
+impl fmt::Debug for TokenEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenEntry({:?}, {:?}, {:?}, ***)", self.name, self.role, self.pos_ids)
+    }
+}
+
+/// The part of the API that a route belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Area {
+    /// Liveness: no token, any Host, since it is the machine's supervisor that asks.
+    Liveness,
+    /// The page at `/`: no token is needed to be told to bring one.
+    Page,
+    /// Receipts, shift, buffer status: a till's token for its own tills.
+    Till,
+    /// Health: every token.
+    Health,
+    /// Reads for people.
+    Read,
+    /// Changes for people.
+    Control,
+}
+
+/// Who asks, proven.
+#[derive(Debug)]
+pub struct Bearer {
+    name: String,
+    role: Role,
+    pos_ids: BTreeSet<PosId>,
+}
+
+/// The bearer of a request.
+pub type Access = Arc<Bearer>;
+
+impl Bearer {
+    /// The name for the audit.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor(self.name.clone())
+    }
+
+    /// The role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The tills it is limited to; `None`: no limit.
+    #[must_use]
+    pub fn tills(&self) -> Option<&BTreeSet<PosId>> {
+        (self.role == Role::Pos).then_some(&self.pos_ids)
+    }
+
+    /// Holds a till's token to its own tills.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn act_for(&self, pos_id: &PosId) -> Result<(), ApiError> {
+        match self.tills() {
+            Some(own) if !own.contains(pos_id) => {
+                Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_till", "this token acts for other tills only"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds a request to the role.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn enter(&self, area: Area, method: &Method) -> Result<(), ApiError> {
+        let read = matches!(*method, Method::GET | Method::HEAD);
+        let allowed = match (self.role, area) {
+            (_, Area::Liveness | Area::Page) | (Role::Operator, _) => true,
+            (Role::Reader, _) => read,
+            (Role::Pos, Area::Till) => true,
+            (Role::Pos, Area::Health) => read,
+            (Role::Pos, Area::Read | Area::Control) => false,
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(ApiError::new(StatusCode::FORBIDDEN, "role_not_enough", "the role of this token does not allow this"))
+    }
+}
+
+struct Holder {
+    digest: [u8; 32],
+    bearer: Access,
+}
+
+/// The tokens in force. Secrets are kept as SHA-256 only, so that no dump of memory or state shows one; comparing
+/// digests also takes the same time wherever a guess goes wrong.
+pub struct Tokens {
+    current: RwLock<Arc<State>>,
+}
+
+struct State {
+    holders: Vec<Holder>,
+    anonymous: Option<Access>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tokens({} of them)", self.state().holders.len())
+    }
+}
+
+impl Tokens {
+    /// The tokens at start. None at all: everybody who reaches the port is an operator, which `app` allows on
+    /// loopback only.
+    #[must_use]
+    pub fn new(entries: Vec<TokenEntry>) -> Self {
+        let anonymous = entries.is_empty().then(|| {
+            let name = "anonymous@loopback".into();
+            Arc::new(Bearer { name, role: Role::Operator, pos_ids: BTreeSet::new() })
+        });
+        Self { current: RwLock::new(Arc::new(State { holders: holders(entries), anonymous })) }
+    }
+
+    /// Puts others into force, from the next request on. Taking the last one away lets nobody in, it does not open
+    /// the door: that takes a start without tokens.
+    pub fn replace(&self, entries: Vec<TokenEntry>) {
+        let before = self.state();
+        let anonymous = before.anonymous.clone().filter(|_| entries.is_empty());
+        let next = Arc::new(State { holders: holders(entries), anonymous });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    fn state(&self) -> Arc<State> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// 401: no token, or none of ours; the text does not tell which.
+    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Access, ApiError> {
+        let state = self.state();
+        if let Some(anonymous) = &state.anonymous {
+            return Ok(Arc::clone(anonymous));
+        }
+        let mut given = headers.get_all(header::AUTHORIZATION).iter();
+        let token = match (given.next(), given.next()) {
+            (Some(value), None) => value.as_bytes().split_at_checked(7).and_then(|(scheme, token)| {
+                scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+            }),
+            _ => None,
+        };
+        let digest: [u8; 32] = Sha256::digest(token.unwrap_or_default()).into();
+        // Every holder is looked at, so the time does not tell which one matched.
+        let mut found = None;
+        for holder in &state.holders {
+            if same(&holder.digest, &digest) {
+                found = Some(&holder.bearer);
+            }
+        }
+        match (token, found) {
+            (Some(token), Some(bearer)) if !token.is_empty() => Ok(Arc::clone(bearer)),
+            _ => Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "token_required",
+                "a valid token is needed: Authorization: Bearer <token>",
+            )),
+        }
+    }
+}
+
+fn holders(entries: Vec<TokenEntry>) -> Vec<Holder> {
+    entries
+        .into_iter()
+        .filter(|entry| !entry.secret.is_empty())
+        .map(|entry| Holder {
+            digest: Sha256::digest(entry.secret.as_bytes()).into(),
+            bearer: Arc::new(Bearer {
+                name: entry.name,
+                role: entry.role,
+                pos_ids: entry.pos_ids.into_iter().collect(),
+            }),
+        })
+        .collect()
+}
+
+/// Compares in a time that does not depend on the content.
+fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    let difference = a.iter().zip(b).fold(0_u8, |all, (a, b)| all | (a ^ b));
+    std::hint::black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(secret: &str, role: Role) -> TokenEntry {
+        TokenEntry { name: format!("{role:?}"), role, pos_ids: vec!["P1".parse().unwrap()], secret: secret.into() }
+    }
+
+    fn ask(tokens: &Tokens, value: &str) -> Option<Role> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+        tokens.authenticate(&headers).ok().map(|access| access.role())
+    }
+
+    #[test]
+    fn only_the_whole_secret_lets_in() {
+        let tokens = Tokens::new(vec![entry("alpha", Role::Pos), entry("omega", Role::Operator)]);
+        assert_eq!(ask(&tokens, "Bearer omega"), Some(Role::Operator));
+        assert_eq!(ask(&tokens, "bearer alpha"), Some(Role::Pos));
+        for bad in ["Bearer", "Bearer ", "Bearer omeg", "Bearer omegaa", "Basic omega", "omega", "Bearer alpha omega"] {
+            assert_eq!(ask(&tokens, bad), None, "{bad}");
+        }
+        assert!(tokens.authenticate(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn tokens_change_at_run_time_and_taking_all_away_opens_nothing() {
+        let tokens = Tokens::new(vec![entry("old", Role::Reader)]);
+        tokens.replace(vec![entry("new", Role::Reader)]);
+        assert_eq!((ask(&tokens, "Bearer old"), ask(&tokens, "Bearer new")), (None, Some(Role::Reader)));
+        tokens.replace(Vec::new());
+        assert_eq!(ask(&tokens, "Bearer new"), None);
+        assert!(tokens.authenticate(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn no_text_shows_a_secret() {
+        let tokens = vec![entry("hush-hush", Role::Pos)];
+        assert!(!format!("{tokens:?} {:?}", Tokens::new(tokens.clone())).contains("hush"));
+    }
+}

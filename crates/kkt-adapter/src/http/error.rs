@@ -1,0 +1,185 @@
+//! Errors as the API tells them: what to do in words, a code for programs, the request's id.
+
+use crate::{
+    domain::validate::problem::FieldError,
+    ports::{BreakerError, BufferError, KktError, TillError},
+};
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+
+/// When to come back after a failure that names no time itself.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// An answer that is an error. The gate gives it its body, since only the gate knows the request's id.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    detail: Detail,
+    retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+enum Detail {
+    Text(String),
+    Fields(Vec<FieldError>),
+}
+
+impl ApiError {
+    /// An error with a text that says what to do.
+    #[must_use]
+    pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        let detail = Detail::Text(detail.into());
+        Self { status, kind, detail, retry_after: None }
+    }
+
+    /// Fields that are wrong: 422.
+    #[must_use]
+    pub fn fields(errors: Vec<FieldError>) -> Self {
+        let detail = Detail::Fields(errors);
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { status, kind: "validation_error", detail, retry_after: None }
+    }
+
+    /// Come back later: 503 with `Retry-After`.
+    #[must_use]
+    pub fn unavailable(kind: &'static str, detail: impl Into<String>, retry_after: Duration) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail);
+        Self { retry_after: Some(retry_after), ..error }
+    }
+
+    /// Nobody by that name, or not for this request: 404.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// A defect of ours: 500. What happened stands in the log.
+    #[must_use]
+    pub fn internal() -> Self {
+        let text = "the adapter failed to answer this request; its log says why under this request_id. A receipt may \
+                    be sent again under the same Idempotency-Key";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", text)
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> axum::response::Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(after) = self.retry_after {
+            // Whole seconds, never too early.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    detail: &'a Detail,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    request_id: &'a str,
+}
+
+/// Gives an error its body. Errors that the framework made (no such route, method not allowed) get theirs too.
+pub fn render(mut response: axum::response::Response, request_id: &str) -> axum::response::Response {
+    let error = match response.extensions_mut().remove::<Arc<ApiError>>() {
+        Some(error) => error,
+        None => match unnamed(&response) {
+            Some(error) => Arc::new(error),
+            None => return response,
+        },
+    };
+    let body = ErrorBody { detail: &error.detail, kind: error.kind, request_id };
+    let bytes = serde_json::to_vec(&body).expect("an error has only string keys");
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.body_mut() = Body::from(bytes);
+    response
+}
+
+fn unnamed(response: &axum::response::Response) -> Option<ApiError> {
+    match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = response.headers().get(header::ALLOW).and_then(|v| v.to_str().ok()).unwrap_or("others");
+            let text = format!("this path does not know the method; it knows {allowed}");
+            Some(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text))
+        }
+        StatusCode::NOT_FOUND => Some(ApiError::not_found("no such path; GET / lists where to begin")),
+        StatusCode::BAD_REQUEST => {
+            Some(ApiError::new(StatusCode::BAD_REQUEST, "bad_request", "the request cannot be read"))
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => Some(ApiError::internal()),
+        _ => None,
+    }
+}
+
+impl From<BufferError> for ApiError {
+    fn from(error: BufferError) -> Self {
+        let text = error.to_string();
+        match error {
+            BufferError::Full { retry_after, .. } => Self::unavailable("buffer_full", text, retry_after),
+            BufferError::NotAllowed { .. } => Self::new(StatusCode::CONFLICT, "wrong_state", text),
+            BufferError::NotFound => Self::not_found(text),
+            BufferError::Failed(_) => Self::unavailable("storage_failed", text, Duration::from_secs(30)),
+        }
+    }
+}
+
+impl From<KktError> for ApiError {
+    fn from(error: KktError) -> Self {
+        let kind = match error {
+            KktError::NotPrinted(_) => "kkt_not_ready",
+            KktError::Ambiguous(_) => "kkt_no_answer",
+            KktError::Shift(_) => "kkt_shift",
+            KktError::Failed(_) => "kkt_failed",
+        };
+        Self::unavailable(kind, error.to_string(), RETRY_AFTER)
+    }
+}
+
+impl From<TillError> for ApiError {
+    fn from(error: TillError) -> Self {
+        let text = error.to_string();
+        let conflict = |kind| Self::new(StatusCode::CONFLICT, kind, text.clone());
+        match error {
+            TillError::KeyReused(_) => conflict("idempotency_key_reused"),
+            TillError::Cancelled(_) => conflict("receipt_cancelled"),
+            TillError::State { .. } => conflict("wrong_state"),
+            TillError::Shift(_) => conflict("shift_conflict"),
+            TillError::NotFound => Self::not_found(text),
+            TillError::Stopping => Self::unavailable("stopping", text, RETRY_AFTER),
+            TillError::Buffer(error) => error.into(),
+            TillError::Kkt(error) => error.into(),
+        }
+    }
+}
+
+impl From<BreakerError> for ApiError {
+    fn from(error: BreakerError) -> Self {
+        match error {
+            BreakerError::NotFound(_) => Self::not_found(error.to_string()),
+            BreakerError::Buffer(error) => error.into(),
+        }
+    }
+}

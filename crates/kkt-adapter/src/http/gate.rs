@@ -1,0 +1,161 @@
+//! What every request passes, whatever its route. In this order: its id; the Host; for changes the origin and the
+//! content type; the token; the role. Then the handler, with a deadline and a net under its panics. Then the form of
+//! errors, the headers of every answer, the count.
+
+use super::{
+    auth::{Access, Area},
+    error::{self, ApiError},
+    origin,
+    router::{App, Shared},
+};
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The layer around all routes.
+pub async fn gate(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
+    let started = app.ports.clock.monotonic();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let response = match admit(&app, route, &mut request) {
+        Ok(()) => {
+            let span = tracing::info_span!("request", id = %id, %method, route);
+            handle(next.run(request), app.ports.options.request_timeout).instrument(span).await
+        }
+        Err(error) => error.into_response(),
+    };
+    let mut response = error::render(response, &id);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, HeaderValue::from_str(&id).expect("an id is visible ASCII"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let took = app.ports.clock.monotonic().since(started);
+    app.ports.observer.http_request(known(&method), route, response.status().as_u16(), took);
+    response
+}
+
+/// The method as a label: others than the known ones are one.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// The client's id if it is sane: 1 to 64 letters, digits, `.`, `_`, `-`; else one of ours.
+fn request_id(headers: &HeaderMap) -> String {
+    let sane = |id: &&str| {
+        (1..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane) {
+        Some(id) => id.to_owned(),
+        None => Uuid::now_v7().to_string(),
+    }
+}
+
+fn admit(app: &App, route: &str, request: &mut Request) -> Result<(), ApiError> {
+    let area = app.areas.get(route).copied();
+    let options = &app.ports.options;
+    if area == Some(Area::Liveness) {
+        return Ok(());
+    }
+    let (uri, headers, method) = (request.uri(), request.headers(), request.method());
+    origin::check_host(&options.allowed_hosts, uri, headers)?;
+    let change = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+    if change {
+        origin::check_origin(uri, headers)?;
+    }
+    let access: Access = match options.tokens.authenticate(headers) {
+        Ok(access) => access,
+        Err(_) if area == Some(Area::Page) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if let Some(area) = area {
+        access.enter(area, method)?;
+    }
+    if change {
+        origin::check_content_type(headers)?;
+    }
+    request.extensions_mut().insert(access);
+    Ok(())
+}
+
+async fn handle(work: impl Future<Output = Response> + Send, deadline: Duration) -> Response {
+    let caught = CatchPanic(Box::pin(work));
+    match tokio::time::timeout(deadline, caught).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(Panicked)) => {
+            tracing::error!("a handler panicked; the request was answered 500 and the service goes on");
+            ApiError::internal().into_response()
+        }
+        Err(_) => ApiError::unavailable(
+            "request_timeout",
+            format!(
+                "not finished within {} s; what was begun goes on: ask again, a receipt under the same \
+                 Idempotency-Key",
+                deadline.as_secs()
+            ),
+            Duration::from_secs(1),
+        )
+        .into_response(),
+    }
+}
+
+struct Panicked;
+
+/// A future whose panics become a value. It is not polled again after one.
+struct CatchPanic<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Result<F::Output, Panicked>;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    }
+}
+
+/// Runs work that must not stop because its client has gone, or because the deadline of its answer has passed.
+///
+/// # Errors
+/// 500 if it panicked.
+pub async fn detached<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::spawn(work.in_current_span()).await.map_err(|error| {
+        tracing::error!(%error, "the work of a request did not end");
+        ApiError::internal()
+    })
+}
+
+/// Who asks; every route outside of liveness and the page has one.
+///
+/// # Errors
+/// 401 on a route that lets everybody in.
+pub fn access(extensions: &axum::http::Extensions) -> Result<&Access, ApiError> {
+    extensions.get::<Access>().ok_or_else(|| {
+        ApiError::new(StatusCode::UNAUTHORIZED, "token_required", "a valid token is needed: Authorization: Bearer <token>")
+    })
+}
