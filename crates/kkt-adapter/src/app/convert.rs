@@ -8,11 +8,12 @@ use crate::{
         receipt::Taxation,
     },
     fiscalize,
+    http::{AllowedHosts, HttpOptions, Role, ServerLimits, TokenEntry, Tokens},
     kkt::virtual_kkt::{VirtualDevice, VirtualOptions},
     sync::{OnRejected, SyncOptions},
 };
 use circuit_breaker::Backoff;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Who a virtual device is registered as when nobody said so. All of it is made up, and says so.
 fn virtual_identity() -> Identity {
@@ -75,7 +76,7 @@ pub(super) fn devices(config: &Config) -> VirtualOptions {
         .iter()
         .map(|device| VirtualDevice {
             id: device_id(device),
-            pos_ids: pos_ids(device),
+            pos_ids: names(&device.pos_ids),
             identity: device.identity().unwrap_or_else(virtual_identity),
         })
         .collect();
@@ -95,6 +96,40 @@ pub(super) fn device_id(device: &config::Device) -> DeviceId {
     device.id.parse().expect("the configuration has checked the device's id")
 }
 
-fn pos_ids(device: &config::Device) -> Vec<PosId> {
-    device.pos_ids.iter().map(|pos| pos.parse().expect("the configuration has checked the till's name")).collect()
+fn names(pos_ids: &[String]) -> Vec<PosId> {
+    pos_ids.iter().map(|pos| pos.parse().expect("the configuration has checked the till's name")).collect()
+}
+
+/// `[server]` and `[auth]`, the API's side.
+pub(super) fn http(config: &Config) -> Arc<HttpOptions> {
+    Arc::new(HttpOptions {
+        allowed_hosts: AllowedHosts::new(config.server.allowed_hosts.clone()),
+        tokens: Tokens::new(tokens(&config.auth)),
+        request_timeout: config.server.request_timeout,
+        ..HttpOptions::default()
+    })
+}
+
+/// `auth.tokens`.
+fn tokens(auth: &config::Auth) -> Vec<TokenEntry> {
+    let entry = |token: &config::Token| TokenEntry {
+        name: token.name.clone(),
+        role: match token.role {
+            config::Role::Pos => Role::Pos,
+            config::Role::Reader => Role::Reader,
+            config::Role::Operator => Role::Operator,
+        },
+        pos_ids: names(&token.pos_ids),
+        secret: token.token_file.expose().to_owned(),
+    };
+    auth.tokens.iter().map(entry).collect()
+}
+
+/// `[server]`, the socket's side.
+pub(super) fn limits(config: &Config) -> ServerLimits {
+    ServerLimits {
+        max_connections: config.server.max_connections,
+        shutdown_deadline: super::STOP_MAX / 5 * 2,
+        ..ServerLimits::default()
+    }
 }

@@ -113,10 +113,10 @@ impl App {
             buffer: store.clone(),
             sync: Arc::new(engine.clone()),
             breakers: breakers.clone(),
-            metrics: Arc::new(Page::new(metrics.clone(), store, breakers)),
+            metrics: Arc::new(Page { metrics: metrics.clone(), buffer: store, breakers, clock: clock.clone() }),
             clock,
             observer: metrics,
-            options: convert::http(config, fiscal),
+            options: convert::http(config),
         };
         let (shutdown, mut stopped) = watch::channel(false);
         let limits = convert::limits(config);
@@ -124,7 +124,9 @@ impl App {
             let stop = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
-            http::serve(listener, http::router(ports), limits, stop).await;
+            if let Err(error) = http::serve(listener, http::router(ports), limits, stop).await {
+                tracing::error!(%error, "the API has ended");
+            }
         });
         let ofd_url = simulator.as_ref().map(Simulator::base_url);
         let ofd_url = ofd_url.or_else(|| config.ofd.base_url.clone()).unwrap_or_default();
@@ -208,5 +210,5 @@ fn ofd(
         device_tokens: tokens.collect(),
         fiscal: simulator.is_none(),
     };
-    Ok(Arc::new(HttpOfd::new(options, clock, metrics)?))
+    Ok(Arc::new(HttpOfd::new(&options, clock, metrics)?))
 }

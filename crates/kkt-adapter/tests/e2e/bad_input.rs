@@ -63,11 +63,8 @@ async fn a_change_that_a_web_page_could_send_is_refused() {
     let body = sale("POS-001", "10.00").to_string();
     let post = |name: &'static str, value: &'static str| {
         let request = adapter.http.post(&url).header("Idempotency-Key", "web").header(name, value);
-        let request = if name == "Content-Type" {
-            request
-        } else {
-            request.header("Content-Type", "application/json")
-        };
+        let request =
+            if name == "Content-Type" { request } else { request.header("Content-Type", "application/json") };
         request.body(body.clone()).send()
     };
     assert_eq!(post("Content-Type", "text/plain").await.unwrap().status().as_u16(), 415);

@@ -58,7 +58,8 @@ async fn the_metrics_count_what_happened() {
     let adapter = Setup::new(&sim.base_url()).start();
     adapter.sell("POS-001").await;
     adapter.until_delivered().await;
-    let page = adapter.http.get(format!("{}/metrics", adapter.url)).send().await.unwrap().text().await.unwrap();
+    let page =
+        adapter.http.get(format!("{}/metrics", adapter.url)).send().await.unwrap().text().await.unwrap();
     for line in [
         "kkt_circuit_breaker_state{key=\"ofd\",pos_id=\"\"} 0",
         "kkt_circuit_breaker_opens_total{key=\"ofd\",pos_id=\"\"} 0",

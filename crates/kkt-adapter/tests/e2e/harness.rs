@@ -162,7 +162,8 @@ impl Adapter {
     }
 
     pub async fn until_breaker(&self, state: &str) {
-        until(&format!("breaker {state}"), async || (self.breaker_state().await == state).then_some(())).await;
+        until(&format!("breaker {state}"), async || (self.breaker_state().await == state).then_some(()))
+            .await;
     }
 
     pub async fn pending(&self) -> u64 {
@@ -216,7 +217,8 @@ pub fn sale(pos: &str, total: &str) -> Value {
 
 /// Runs it to its end: exit code, standard output, standard error.
 pub fn run(mut command: Command) -> (Option<i32>, String, String) {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + PATIENCE;
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {

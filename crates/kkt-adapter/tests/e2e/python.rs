@@ -71,7 +71,10 @@ async fn a_full_buffer_is_unhealthy_and_refuses_before_any_work() {
     assert!(answer.headers().contains_key("retry-after"));
     let health = adapter.get("/v1/health").await;
     assert_eq!(health["status"], "unhealthy");
-    assert_eq!(adapter.http.get(format!("{}/readyz", adapter.url)).send().await.unwrap().status().as_u16(), 503);
+    assert_eq!(
+        adapter.http.get(format!("{}/readyz", adapter.url)).send().await.unwrap().status().as_u16(),
+        503
+    );
     let list = adapter.get("/v1/kkt/receipt/one-too-many").await;
     assert!(list.get("state").is_none(), "nothing was stored: {list}");
     sim.set_faults(Plan::ok());
