@@ -93,9 +93,11 @@ impl Bearer {
     /// 403.
     pub fn act_for(&self, pos_id: &PosId) -> Result<(), ApiError> {
         match self.tills() {
-            Some(own) if !own.contains(pos_id) => {
-                Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_till", "this token acts for other tills only"))
-            }
+            Some(own) if !own.contains(pos_id) => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "foreign_till",
+                "this token acts for other tills only",
+            )),
             _ => Ok(()),
         }
     }
@@ -116,7 +118,11 @@ impl Bearer {
         if allowed {
             return Ok(());
         }
-        Err(ApiError::new(StatusCode::FORBIDDEN, "role_not_enough", "the role of this token does not allow this"))
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "role_not_enough",
+            "the role of this token does not allow this",
+        ))
     }
 }
 
@@ -228,7 +234,12 @@ mod tests {
     use super::*;
 
     fn entry(secret: &str, role: Role) -> TokenEntry {
-        TokenEntry { name: format!("{role:?}"), role, pos_ids: vec!["P1".parse().unwrap()], secret: secret.into() }
+        TokenEntry {
+            name: format!("{role:?}"),
+            role,
+            pos_ids: vec!["P1".parse().unwrap()],
+            secret: secret.into(),
+        }
     }
 
     fn ask(tokens: &Tokens, value: &str) -> Option<Role> {
@@ -242,7 +253,15 @@ mod tests {
         let tokens = Tokens::new(vec![entry("alpha", Role::Pos), entry("omega", Role::Operator)]);
         assert_eq!(ask(&tokens, "Bearer omega"), Some(Role::Operator));
         assert_eq!(ask(&tokens, "bearer alpha"), Some(Role::Pos));
-        for bad in ["Bearer", "Bearer ", "Bearer omeg", "Bearer omegaa", "Basic omega", "omega", "Bearer alpha omega"] {
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer omeg",
+            "Bearer omegaa",
+            "Basic omega",
+            "omega",
+            "Bearer alpha omega",
+        ] {
             assert_eq!(ask(&tokens, bad), None, "{bad}");
         }
         assert!(tokens.authenticate(&HeaderMap::new()).is_err());

@@ -47,7 +47,9 @@ pub async fn form<T>(
     let bytes = read(parts, body, options).await?;
     let value = if bytes.is_empty() { Ok(Value::Object(Map::new())) } else { json::parse(&bytes) };
     let value = value.map_err(|error| match error {
-        JsonError::NotUtf8(_) => ApiError::new(StatusCode::BAD_REQUEST, "invalid_utf8", "the body must be UTF-8"),
+        JsonError::NotUtf8(_) => {
+            ApiError::new(StatusCode::BAD_REQUEST, "invalid_utf8", "the body must be UTF-8")
+        }
         JsonError::Invalid(error) => ApiError::fields(vec![*error]),
     })?;
     let mut form = Form::new("body");
@@ -61,7 +63,8 @@ pub async fn form<T>(
 
 async fn read(parts: &Parts, body: Body, options: &HttpOptions) -> Result<Bytes, ApiError> {
     let max = options.body_bytes_max;
-    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > max) {
         // A client that waits for `100 Continue` has sent nothing yet and needs no draining.
         if !parts.headers.contains_key(header::EXPECT) {
@@ -142,6 +145,12 @@ fn too_large(max: usize) -> ApiError {
 
 /// The error of one field outside of the body.
 #[must_use]
-pub fn outside(place: &'static str, field: &'static str, kind: &'static str, msg: String, input: &Value) -> FieldError {
+pub fn outside(
+    place: &'static str,
+    field: &'static str,
+    kind: &'static str,
+    msg: String,
+    input: &Value,
+) -> FieldError {
     FieldError::new(kind, vec![place.into(), field.into()], msg, input)
 }

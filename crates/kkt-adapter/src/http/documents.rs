@@ -31,7 +31,8 @@ pub async fn find(app: &App, name: &str, bearer: &Bearer) -> Result<Entry, ApiEr
     if let (None, Ok(key)) = (&found, name.parse()) {
         found = buffer.find(Lookup::Key(key)).await?;
     }
-    let entry = found.ok_or_else(|| ApiError::not_found("no receipt with this receipt_id or Idempotency-Key"))?;
+    let entry =
+        found.ok_or_else(|| ApiError::not_found("no receipt with this receipt_id or Idempotency-Key"))?;
     bearer.act_for(&entry.pos_id)?;
     Ok(entry)
 }

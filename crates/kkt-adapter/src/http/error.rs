@@ -121,7 +121,8 @@ pub fn render(mut response: axum::response::Response, request_id: &str) -> axum:
 fn unnamed(response: &axum::response::Response) -> Option<ApiError> {
     match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = response.headers().get(header::ALLOW).and_then(|v| v.to_str().ok()).unwrap_or("others");
+            let allowed =
+                response.headers().get(header::ALLOW).and_then(|v| v.to_str().ok()).unwrap_or("others");
             let text = format!("this path does not know the method; it knows {allowed}");
             Some(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text))
         }

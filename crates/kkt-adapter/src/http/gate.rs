@@ -156,6 +156,10 @@ pub async fn detached<T: Send + 'static>(
 /// 401 on a route that lets everybody in.
 pub fn access(extensions: &axum::http::Extensions) -> Result<&Access, ApiError> {
     extensions.get::<Access>().ok_or_else(|| {
-        ApiError::new(StatusCode::UNAUTHORIZED, "token_required", "a valid token is needed: Authorization: Bearer <token>")
+        ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "token_required",
+            "a valid token is needed: Authorization: Bearer <token>",
+        )
     })
 }

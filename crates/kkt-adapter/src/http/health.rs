@@ -59,7 +59,8 @@ fn of_buffer(stats: &Stats, oldest_seconds: Option<i64>) -> Health {
     if stats.used >= stats.capacity || dead > DLQ_UNHEALTHY {
         return Health::Unhealthy;
     }
-    let full = u128::from(stats.used) * 100 >= u128::from(stats.capacity) * u128::from(BUFFER_DEGRADED_PERCENT);
+    let full =
+        u128::from(stats.used) * 100 >= u128::from(stats.capacity) * u128::from(BUFFER_DEGRADED_PERCENT);
     let old = oldest_seconds.is_some_and(|seconds| seconds > OLDEST_DEGRADED_SECONDS);
     Health::degraded_if(full || dead > DLQ_DEGRADED || old)
 }
@@ -87,19 +88,25 @@ pub async fn report(app: &App) -> Report {
         Ok(stats) => {
             let oldest = oldest_pending_seconds(stats, now);
             let status = of_buffer(stats, oldest);
-            (status, json!({
-                "status": status.as_str(),
-                "percent_full": percent_full(stats),
-                "dlq_size": stats.total.dead,
-                "pending": stats.total.pending,
-                "unprinted": stats.total.unprinted,
-                "oldest_pending_seconds": oldest,
-                "damaged": stats.damaged,
-            }))
+            (
+                status,
+                json!({
+                    "status": status.as_str(),
+                    "percent_full": percent_full(stats),
+                    "dlq_size": stats.total.dead,
+                    "pending": stats.total.pending,
+                    "unprinted": stats.total.unprinted,
+                    "oldest_pending_seconds": oldest,
+                    "damaged": stats.damaged,
+                }),
+            )
         }
-        Err(_) => (Health::Unhealthy, json!({
-            "status": "unhealthy", "percent_full": null, "dlq_size": null, "pending": null,
-        })),
+        Err(_) => (
+            Health::Unhealthy,
+            json!({
+                "status": "unhealthy", "percent_full": null, "dlq_size": null, "pending": null,
+            }),
+        ),
     };
     let works = store.ok && stats.is_ok();
     let database = if works { Health::Healthy } else { Health::Unhealthy };

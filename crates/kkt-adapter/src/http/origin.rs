@@ -30,7 +30,9 @@ impl AllowedHosts {
 /// Name and port of an authority; `None` if it is none.
 fn split(authority: &str) -> Option<(&str, &str)> {
     let (name, port) = match authority.rfind(']') {
-        Some(end) => (&authority[..=end], authority[end + 1..].strip_prefix(':').unwrap_or(&authority[end + 1..])),
+        Some(end) => {
+            (&authority[..=end], authority[end + 1..].strip_prefix(':').unwrap_or(&authority[end + 1..]))
+        }
         None => authority.split_once(':').unwrap_or((authority, "")),
     };
     let valid_port = port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
@@ -84,9 +86,12 @@ pub fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
         let own = origin
             .to_str()
             .ok()
-            .and_then(|origin| origin.strip_prefix("http://").map(|o| (o, "80")).or_else(|| {
-                origin.strip_prefix("https://").map(|o| (o, "443"))
-            }))
+            .and_then(|origin| {
+                origin
+                    .strip_prefix("http://")
+                    .map(|o| (o, "80"))
+                    .or_else(|| origin.strip_prefix("https://").map(|o| (o, "443")))
+            })
             .zip(authority(uri, headers))
             .is_some_and(|((origin, port), host)| same_authority(origin, host, port));
         if !own {
@@ -138,12 +143,34 @@ mod tests {
     #[test]
     fn loopback_and_configured_names_are_ours_and_nothing_that_looks_like_them() {
         let hosts = AllowedHosts::new(["Till.Shop.local".into(), "10.0.0.5:8000".into()]);
-        for name in ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "[::1]", "localhost.",
-            "till.shop.local:9", "till.shop.local", "10.0.0.5:8000"] {
+        for name in [
+            "localhost",
+            "LOCALHOST:8000",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:80",
+            "[::1]",
+            "localhost.",
+            "till.shop.local:9",
+            "till.shop.local",
+            "10.0.0.5:8000",
+        ] {
             assert!(hosts.allows(name), "{name}");
         }
-        for name in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.5:8001", "", ":80",
-            "evil@localhost", "localhost:80@evil", "localhost:http", "[::2]", "0.0.0.0", "xlocalhost"] {
+        for name in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.5:8001",
+            "",
+            ":80",
+            "evil@localhost",
+            "localhost:80@evil",
+            "localhost:http",
+            "[::2]",
+            "0.0.0.0",
+            "xlocalhost",
+        ] {
             assert!(!hosts.allows(name), "{name}");
         }
     }
@@ -173,7 +200,9 @@ mod tests {
             check_content_type(&headers).is_ok()
         };
         assert!(check("application/json") && check("Application/JSON; charset=\"UTF-8\""));
-        for bad in ["text/plain", "application/json; charset=cp1251", "application/jsonp", "", "multipart/form-data"] {
+        for bad in
+            ["text/plain", "application/json; charset=cp1251", "application/jsonp", "", "multipart/form-data"]
+        {
             assert!(!check(bad), "{bad}");
         }
         assert!(check_content_type(&HeaderMap::new()).is_err());

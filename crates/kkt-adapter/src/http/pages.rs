@@ -11,11 +11,13 @@ use serde_json::json;
 const PAGE: &str = include_str!("page.html");
 
 /// Shown while anything is emulated.
-pub const NOT_FISCAL: &str = "НЕ ФИСКАЛЬНЫЙ / NOT FISCAL: the KKT or the OFD is emulated, these are no legal receipts";
+pub const NOT_FISCAL: &str =
+    "НЕ ФИСКАЛЬНЫЙ / NOT FISCAL: the KKT or the OFD is emulated, these are no legal receipts";
 
 /// `GET /`: a page for a browser, a few facts for others. The page holds no data, so it needs no token.
 pub async fn root(State(app): State<Shared>, request: Request) -> Result<Response, ApiError> {
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept =
+        request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.split(',').any(|kind| kind.trim_start().starts_with("text/html")) {
         let banner = if app.ports.till.fiscal() { "" } else { NOT_FISCAL };
         let page = PAGE.replace("{banner}", banner);

@@ -52,7 +52,8 @@ pub fn filter(pairs: &Pairs, bearer: &Bearer) -> Result<ListFilter, ApiError> {
     let mut errors = Vec::new();
     let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
     let states = format!("one of {}, pending, failed", names.join(", "));
-    let mut pos_id: Option<PosId> = field(pairs, &mut errors, "pos_id", PosId::RULE, |text| text.parse().ok());
+    let mut pos_id: Option<PosId> =
+        field(pairs, &mut errors, "pos_id", PosId::RULE, |text| text.parse().ok());
     let state = field(pairs, &mut errors, "status", &states, state);
     let cursor: Option<ReceiptId> =
         field(pairs, &mut errors, "cursor", "the next_cursor of the page before", |text| text.parse().ok());

@@ -23,7 +23,7 @@ pub async fn sell(State(app): State<Shared>, request: Request) -> Result<Respons
     let (parts, body) = request.into_parts();
     let bearer = access(&parts.extensions)?;
     let body = body::json(&parts, body, &app.ports.options).await?;
-    let today = app.ports.clock.wall().to_zoned(TimeZone::system()).date();
+    let today = TimeZone::system().to_datetime(app.ports.clock.wall()).date();
     let (key, valid) = match (idempotency_key(&parts.headers), validate::receipt(body, today)) {
         (Ok(key), Ok(valid)) => (key, valid),
         (key, valid) => {
@@ -47,10 +47,14 @@ pub async fn sell(State(app): State<Shared>, request: Request) -> Result<Respons
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Box<validate::problem::FieldError>> {
-    let wrong = |kind, msg: String, input: &Value| Err(Box::new(outside("header", "Idempotency-Key", kind, msg, input)));
+    let wrong = |kind, msg: String, input: &Value| {
+        Err(Box::new(outside("header", "Idempotency-Key", kind, msg, input)))
+    };
     let mut given = headers.get_all("idempotency-key").iter();
     match (given.next(), given.next()) {
-        (None, _) => wrong("missing", "this header is required: a new UUID for each new receipt".into(), &Value::Null),
+        (None, _) => {
+            wrong("missing", "this header is required: a new UUID for each new receipt".into(), &Value::Null)
+        }
         (Some(_), Some(_)) => wrong("value_error", "must be sent once".into(), &Value::Null),
         (Some(value), None) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
             Some(key) => Ok(key),

@@ -92,7 +92,8 @@ pub async fn serve(
     drop((listener, stopping));
     // Connections end by themselves once they were told; whoever does not is cut at the deadline.
     let _ = stop.send(());
-    if timeout(limits.shutdown_deadline, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+    if timeout(limits.shutdown_deadline, async { while tasks.join_next().await.is_some() {} }).await.is_err()
+    {
         tracing::warn!(left = tasks.len(), "requests in work were cut at the deadline of the stop");
         tasks.shutdown().await;
     }
@@ -105,7 +106,11 @@ fn sweep_period(limits: &ServerLimits) -> Duration {
 }
 
 /// A place for one more connection; while there is none, connections without work are closed for it.
-async fn place(places: &Arc<Semaphore>, connections: &Connections, limits: &ServerLimits) -> OwnedSemaphorePermit {
+async fn place(
+    places: &Arc<Semaphore>,
+    connections: &Connections,
+    limits: &ServerLimits,
+) -> OwnedSemaphorePermit {
     loop {
         let waiting = Arc::clone(places).acquire_owned();
         if let Ok(place) = timeout(Duration::from_millis(20), waiting).await {
@@ -127,8 +132,9 @@ async fn connection(
     // Answers are small and awaited: none is held back for the next one.
     let _ = stream.set_nodelay(true);
     let activity = Arc::clone(&listed.activity);
-    let service = service_fn(|mut request: Request<_>| {
-        let activity = Arc::clone(&activity);
+    let of_service = Arc::clone(&activity);
+    let service = service_fn(move |mut request: Request<_>| {
+        let activity = Arc::clone(&of_service);
         activity.works();
         request.extensions_mut().insert(Arc::clone(&activity));
         let answer = router.clone().oneshot(request.map(Body::new));

@@ -180,7 +180,7 @@ impl Shop {
     pub async fn until(&self, key: &str, state: State) -> Entry {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let row = self.row(key).await;
+            let row = self.until_taken(key).await;
             if row.state == state {
                 return row;
             }
@@ -234,7 +234,10 @@ fn open_buffer(
     clock: &Arc<ManualClock>,
     seen: &Arc<Counting>,
 ) -> Arc<SqliteBuffer> {
-    todo!()
+    let options =
+        SqliteOptions { capacity, min_free_disk_bytes: 0, ..SqliteOptions::new(folder.join("buffer.db")) };
+    let (clock, seen): (Arc<dyn Clock>, Arc<dyn Observer>) = (clock.clone(), seen.clone());
+    Arc::new(SqliteBuffer::open(options, clock, seen).unwrap())
 }
 
 pub fn receipt(pos_id: &str, kopecks: i64) -> Receipt {

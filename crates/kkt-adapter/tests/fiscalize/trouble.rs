@@ -37,7 +37,7 @@ async fn a_sale_that_prints_brings_the_waiting_ones_at_once_whatever_the_pause()
     let hour = Duration::from_secs(3600);
     let patient = Options { retry_first: hour, retry_max: hour, tick: hour, ..options() };
     let shop = Shop::open_with(folder.path(), patient, 100).await;
-    shop.fault(POS, Faults::none().times(Fault::Off, 1));
+    shop.fault(POS, Faults::none().times(Fault::PaperOut, 1));
     shop.buffered("a", rouble()).await;
     shop.printed("b", rouble()).await;
     shop.until("a", State::Printed).await;
