@@ -58,7 +58,8 @@ impl App {
         options.min_free_disk_bytes = config.buffer.min_free_disk;
         let (opening_clock, observer) = (clock.clone(), metrics.clone());
         let buffer =
-            tokio::task::spawn_blocking(move || SqliteBuffer::open(options, opening_clock, observer)).await??;
+            tokio::task::spawn_blocking(move || SqliteBuffer::open(options, opening_clock, observer))
+                .await??;
         let buffer = Arc::new(buffer);
         let store: Arc<dyn Buffer> = buffer.clone();
 
@@ -113,7 +114,12 @@ impl App {
             buffer: store.clone(),
             sync: Arc::new(engine.clone()),
             breakers: breakers.clone(),
-            metrics: Arc::new(Page { metrics: metrics.clone(), buffer: store, breakers, clock: clock.clone() }),
+            metrics: Arc::new(Page {
+                metrics: metrics.clone(),
+                buffer: store,
+                breakers,
+                clock: clock.clone(),
+            }),
             clock,
             observer: metrics,
             options: convert::http(config),

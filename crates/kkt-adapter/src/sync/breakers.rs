@@ -8,7 +8,9 @@ use crate::{
     ports::{BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, Clock},
 };
 use async_trait::async_trait;
-use circuit_breaker::{CircuitBreaker, Config, ConfigError, Event, EventKind, OnDrop, Registry, RegistryError, State};
+use circuit_breaker::{
+    CircuitBreaker, Config, ConfigError, Event, EventKind, OnDrop, Registry, RegistryError, State,
+};
 use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::BTreeMap,
@@ -60,10 +62,11 @@ impl Breakers {
         let changed = Arc::new(Notify::new());
         let config = config.on_drop(OnDrop::FailureAfter(DROP_IS_FAILURE_AFTER));
         let told = changed.clone();
-        let endpoint = CircuitBreaker::builder().config(config.clone()).name(ENDPOINT).on_event(move |event| {
-            log(event);
-            told.notify_one();
-        });
+        let endpoint =
+            CircuitBreaker::builder().config(config.clone()).name(ENDPOINT).on_event(move |event| {
+                log(event);
+                told.notify_one();
+            });
         let devices = Registry::builder(CircuitBreaker::builder().config(config).on_event(log));
         Ok(Arc::new(Self {
             endpoint: endpoint.build()?,
