@@ -37,6 +37,10 @@ pub enum BufferError {
     /// Give up: there is no such document.
     #[error("no such document")]
     NotFound,
+    /// Give up: the stored document failed its checksum and is set aside; a person must look. Its name stays
+    /// taken, so that it is never printed a second time.
+    #[error("the stored document {0} is damaged and set aside; a person must look at it")]
+    Damaged(String),
     /// Stop: the store has failed; nothing more is acknowledged until it was reopened and checked.
     #[error("the buffer's storage has failed: {0}")]
     Failed(String),

@@ -1,0 +1,79 @@
+//! What may be asked of the writer. The order of the queue is the order of the commits.
+
+use super::row::Damage;
+use crate::{
+    domain::{
+        entry::{AuditEvent, Change, NewEntry, Settlement},
+        ids::ReceiptId,
+    },
+    ports::{Appended, BufferError, Place},
+};
+use jiff::Timestamp;
+use tokio::sync::oneshot::Sender;
+
+/// Where an answer goes. Nobody listening any more does not take the write back.
+pub(super) type Answer<T> = Sender<Result<T, BufferError>>;
+
+pub(super) enum Command {
+    Append {
+        place: Place,
+        entry: Box<NewEntry>,
+        print_now: bool,
+        answer: Answer<Appended>,
+    },
+    Apply {
+        id: ReceiptId,
+        change: Change,
+        answer: Answer<()>,
+    },
+    Settle {
+        outcomes: Vec<Settlement>,
+        answer: Answer<()>,
+    },
+    Record {
+        event: AuditEvent,
+        answer: Answer<()>,
+    },
+    Prune {
+        settled_before: Timestamp,
+        dead_before: Timestamp,
+        slice: usize,
+        answer: Answer<usize>,
+    },
+    /// From a reader: what it saw damaged.
+    SetAside(Vec<Damage>),
+    Close(Answer<()>),
+}
+
+impl Command {
+    /// How many writes it is, for the bound of a batch.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Settle { outcomes, .. } => outcomes.len().max(1),
+            Self::Prune { slice, .. } => (*slice).max(1),
+            Self::SetAside(damage) => damage.len().max(1),
+            _ => 1,
+        }
+    }
+
+    /// Answers without having done it.
+    pub(super) fn refuse(self, error: BufferError) {
+        // Nobody listening any more is fine: see `Answer`.
+        match self {
+            Self::Append { place, answer, .. } => {
+                drop(place);
+                let _ = answer.send(Err(error));
+            }
+            Self::Apply { answer, .. } | Self::Settle { answer, .. } | Self::Record { answer, .. } => {
+                let _ = answer.send(Err(error));
+            }
+            Self::Prune { answer, .. } => {
+                let _ = answer.send(Err(error));
+            }
+            Self::SetAside(_) => {}
+            Self::Close(answer) => {
+                let _ = answer.send(Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The buffer of a shop: one SQLite file.
+//!
+//! Promises: a write that was answered `Ok` is on stable storage (P1); writes take effect in the order of the
+//! calls; a damaged document, or a damaged file, is set aside and the rest serves (P8); a full buffer or disk
+//! refuses new documents before any work and harms nothing it holds (P7).
+//!
+//! Invariants:
+//! 1. One thread owns the only writing connection ([`writer`]); one process owns the folder ([`folder`]).
+//! 2. Whatever is read has passed its checksum ([`row`]).
+//! 3. The figures change in the transaction of what they count ([`names`]).
+//! 4. Readers have their own connections and never wait for the writer, nor it for them ([`pool`]).
+//!
+//! ```text
+//!  callers ──► queue ──► writer ──► WAL ──checkpoint──► database
+//!     │                    │ books                        ▲
+//!     ├── reserve ──► gate ◄                              │
+//!     └── find, list, next ──► pool of readers ───────────┘
+//! ```
+//!
+//! | what happens | what the caller sees |
+//! |---|---|
+//! | capacity or floor of free disk reached | `reserve`: `Full` |
+//! | queue full, disk full | the write: `Full`, nothing was stored |
+//! | I/O error, failed fsync, damaged structure | `Failed` from here on; the next start checks the file |
+//! | a damaged document | `Damaged` for its own name, left out of pages, counted in `stats` |
+//! | a second process | [`OpenError::InUse`] |
+
+mod checkup;
+mod command;
+mod disk;
+mod figures;
+mod folder;
+mod names;
+mod offline;
+mod open;
+mod options;
+mod pool;
+mod read;
+mod row;
+mod salvage;
+mod schema;
+mod shared;
+mod store;
+mod writer;
+
+pub use offline::{OfflineStats, Report, export, stats, verify};
+pub use options::{OpenError, Point, Probe, SqliteOptions};
+
+use super::gate::Gate;
+use crate::{
+    domain::{
+        document::Outgoing,
+        entry::{AuditEvent, Change, Entry, NewEntry, Settlement},
+        ids::{DeviceId, ReceiptId},
+    },
+    ports::{
+        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, Observer, Pending, Place, Stats,
+        StoreHealth,
+    },
+};
+use async_trait::async_trait;
+use command::{Answer, Command};
+use jiff::Timestamp;
+use pool::Readers;
+use row::Damage;
+use shared::Shared;
+use std::{
+    future::ready,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use store::Fault;
+use tokio::sync::oneshot;
+
+/// When to try again while the writer's queue is full: it takes far less than this to empty it.
+const QUEUE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The durable buffer in one SQLite file.
+pub struct SqliteBuffer {
+    shared: Arc<Shared>,
+    queue: Option<SyncSender<Command>>,
+    readers: Arc<Readers>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SqliteBuffer {
+    /// Opens the store, or makes it. Blocks: up to two seconds with a million documents.
+    ///
+    /// # Errors
+    /// [`OpenError`]; each says what to do about it.
+    pub fn open(
+        options: SqliteOptions,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, OpenError> {
+        let opened = open::store(&options, clock.as_ref())?;
+        let readers = Readers::open(&options)?;
+        let shared = Arc::new(Shared {
+            path: options.path.clone(),
+            disk: disk::Disk::new(folder::parent(&options.path), options.min_free_disk_bytes),
+            clock,
+            observer,
+            gate: Gate::new(options.capacity, opened.store.books()),
+            failed: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            damaged: AtomicU64::new(opened.store.damaged),
+            notice: opened.notice,
+        });
+        let (queue, commands) = sync_channel(options.queue.max(1));
+        let writer = writer::Writer {
+            store: opened.store,
+            queue: commands,
+            shared: Arc::clone(&shared),
+            probe: options.probe,
+            commits_since_look: 0,
+            _lock: opened.lock,
+        };
+        let thread = std::thread::Builder::new()
+            .name("buffer-writer".into())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Unusable { path: options.path, source })?;
+        Ok(Self { shared, queue: Some(queue), readers, writer: Mutex::new(Some(thread)) })
+    }
+
+    /// Removes the bodies and wire bytes of documents that were synced or cancelled longer ago than `retention`,
+    /// and of dead letters that a person closed and that died longer ago than `dlq_retention`: at most `slice`
+    /// of each call, 1 to 1,000, so that it never holds up a till. Keys, hashes, fiscal documents and the audit stay. Says how many
+    /// documents it took; 0 means that there is nothing left to take.
+    pub fn prune(
+        &self,
+        now: Timestamp,
+        retention: Duration,
+        dlq_retention: Duration,
+        slice: usize,
+    ) -> Pending<usize> {
+        let before = |age: Duration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let (settled_before, dead_before) = (before(retention), before(dlq_retention));
+        let slice = slice.clamp(1, 1_000);
+        self.ask(|answer| Command::Prune { settled_before, dead_before, slice, answer })
+    }
+
+    /// Queues a command at once; the answer comes when it is durable.
+    fn ask<T: Send + 'static>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Pending<T> {
+        let (answer, answered) = oneshot::channel();
+        if let Err(error) = self.queue(command(answer)) {
+            return Box::pin(ready(Err(error)));
+        }
+        Box::pin(async move {
+            answered
+                .await
+                .unwrap_or_else(|_| Err(BufferError::Failed("the writer ended without an answer".into())))
+        })
+    }
+
+    fn queue(&self, command: Command) -> Result<(), BufferError> {
+        self.shared.check()?;
+        let closed = || BufferError::Failed("the store is closed".into());
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        let Some(queue) = &self.queue else { return Err(closed()) };
+        queue.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => BufferError::Full {
+                reason: "the writer's queue is full".into(),
+                retry_after: QUEUE_RETRY_AFTER,
+            },
+            TrySendError::Disconnected(_) => closed(),
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection, &mut Vec<Damage>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, BufferError> {
+        let (result, damage) = self.readers.run(read).await;
+        if !damage.is_empty() {
+            // If the queue is full, the next read finds it again.
+            let _ = self.queue(Command::SetAside(damage));
+        }
+        result.map_err(|fault| match fault {
+            Fault::Rule(error) => error,
+            Fault::Sql(error) if shared::is_corrupt(&error) => self.shared.fail(&error),
+            Fault::Sql(error) => BufferError::Failed(error.to_string()),
+        })
+    }
+}
+
+#[async_trait]
+impl Buffer for SqliteBuffer {
+    fn reserve(&self) -> Result<Place, BufferError> {
+        self.shared.check()?;
+        self.shared.disk.check(self.shared.clock.as_ref())?;
+        self.shared.gate.reserve()
+    }
+
+    fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {
+        self.ask(|answer| Command::Append { place, entry: Box::new(entry), print_now, answer })
+    }
+
+    fn apply(&self, id: ReceiptId, change: Change) -> Pending<()> {
+        self.ask(|answer| Command::Apply { id, change, answer })
+    }
+
+    fn settle(&self, outcomes: Vec<Settlement>) -> Pending<()> {
+        self.ask(|answer| Command::Settle { outcomes, answer })
+    }
+
+    fn record(&self, event: AuditEvent) -> Pending<()> {
+        self.ask(|answer| Command::Record { event, answer })
+    }
+
+    async fn find(&self, by: Lookup) -> Result<Option<Entry>, BufferError> {
+        self.read(move |conn, damage| read::find(conn, &by, damage)).await
+    }
+
+    async fn list(&self, filter: ListFilter) -> Result<ListPage, BufferError> {
+        self.read(move |conn, damage| read::list(conn, &filter, damage)).await
+    }
+
+    async fn next(
+        &self,
+        device: &DeviceId,
+        after_fd: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, BufferError> {
+        let device = device.clone();
+        self.read(move |conn, damage| read::next(conn, &device, after_fd, limit, damage)).await
+    }
+
+    async fn devices_pending(&self) -> Result<Vec<DeviceId>, BufferError> {
+        self.read(|conn, _| read::devices_pending(conn)).await
+    }
+
+    async fn devices(&self) -> Result<Vec<DeviceId>, BufferError> {
+        self.read(|conn, _| read::devices(conn)).await
+    }
+
+    async fn last_fd(&self, device: &DeviceId) -> Result<Option<u32>, BufferError> {
+        let device = device.clone();
+        self.read(move |conn, _| read::last_fd(conn, &device)).await
+    }
+
+    async fn audit(&self, subject: Option<String>, limit: usize) -> Result<Vec<AuditEvent>, BufferError> {
+        self.read(move |conn, _| read::audit(conn, subject.as_deref(), limit)).await
+    }
+
+    async fn stats(&self) -> Result<Stats, BufferError> {
+        let oldest_unconfirmed = self.read(|conn, _| read::oldest_unconfirmed(conn)).await?;
+        let figures = self.shared.gate.figures();
+        Ok(Stats {
+            capacity: figures.capacity,
+            used: figures.used,
+            total: figures.total,
+            per_pos: figures.per_pos,
+            oldest_unconfirmed,
+            damaged: self.shared.damaged.load(Ordering::Relaxed),
+        })
+    }
+
+    fn health(&self) -> StoreHealth {
+        let failure = self.shared.failed.get();
+        StoreHealth {
+            ok: failure.is_none() && !self.shared.closed.load(Ordering::SeqCst),
+            kind: "SQLite",
+            mode: "WAL",
+            error: failure.cloned().or_else(|| self.shared.notice.clone()),
+        }
+    }
+
+    async fn close(&self) {
+        let (answer, answered) = oneshot::channel();
+        // The queue may be full, but the writer empties it.
+        let mut command = Command::Close(answer);
+        while let Some(queue) = &self.queue {
+            match queue.try_send(command) {
+                Ok(()) => {
+                    // An error means that the writer has ended already.
+                    let _ = answered.await;
+                    break;
+                }
+                Err(TrySendError::Full(back)) => {
+                    command = back;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(TrySendError::Disconnected(_)) => break,
+            }
+        }
+        self.readers.close();
+    }
+}
+
+impl Drop for SqliteBuffer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // The writer has logged whatever ended it.
+            let _ = thread.join();
+        }
+    }
+}

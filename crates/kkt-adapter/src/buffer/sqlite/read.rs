@@ -1,0 +1,317 @@
+//! What is read, each on a connection that is not the writer's. A damaged row never fails a page: it is left
+//! out and handed to the writer to be set aside.
+
+use super::{
+    row::{self, Damage, MORE, Part, select},
+    store::{Fault, Subject},
+};
+use crate::{
+    buffer::rules::Document,
+    domain::{
+        document::Outgoing,
+        entry::{Actor, AuditEvent, Entry},
+        ids::{DeviceId, ReceiptId},
+        lifecycle::State,
+        receipt::Receipt,
+    },
+    ports::{BufferError, ListFilter, ListPage, Lookup},
+};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use uuid::Uuid;
+
+/// A row, a damaged row, or none.
+type MaybeRow = Option<Result<(i64, Document), Damage>>;
+
+/// A document by our key.
+pub(super) fn document(conn: &Connection, id: ReceiptId) -> rusqlite::Result<MaybeRow> {
+    conn.prepare_cached(select!(; "FROM documents d WHERE d.id = ?"))?
+        .query_row([id.0.as_bytes()], row::read)
+        .optional()
+}
+
+fn by_key(conn: &Connection, key: &str) -> rusqlite::Result<MaybeRow> {
+    let mut statement = conn.prepare_cached(select!(; "FROM documents d WHERE d.key_hash = ?"))?;
+    let mut rows = statement.query([row::key_hash(key)])?;
+    while let Some(found) = rows.next()? {
+        match row::read(found)? {
+            Ok((_, document)) if document.key.as_str() != key => {}
+            read => return Ok(Some(read)),
+        }
+    }
+    Ok(None)
+}
+
+/// The body of a document; `None` if it has none (any more).
+pub(super) fn body(
+    conn: &Connection,
+    seq: i64,
+    id: ReceiptId,
+) -> rusqlite::Result<Result<Option<Receipt>, Damage>> {
+    let stored = conn
+        .prepare_cached("SELECT body, checksum FROM bodies WHERE seq = ?")?
+        .query_row([seq], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let Some((bytes, checksum)) = stored else { return Ok(Ok(None)) };
+    let damage = Damage { seq, part: Part::Body };
+    if row::part_checksum(id, &bytes) != checksum {
+        return Ok(Err(damage));
+    }
+    Ok(serde_json::from_slice(&bytes).map(Some).map_err(|_| damage))
+}
+
+/// One document. A damaged one is an error, never «no such document»: its name stays taken.
+pub(super) fn find(conn: &Connection, by: &Lookup, damage: &mut Vec<Damage>) -> Result<Option<Entry>, Fault> {
+    let (found, name) = match by {
+        Lookup::Id(id) => (document(conn, *id)?, id.to_string()),
+        Lookup::Key(key) => (by_key(conn, key.as_str())?, key.to_string()),
+    };
+    match found {
+        Some(Ok((seq, document))) => {
+            let receipt = body(conn, seq, document.id)?.unwrap_or_else(|bad| {
+                damage.push(bad);
+                None
+            });
+            Ok(Some(document.into_entry(receipt)))
+        }
+        Some(Err(bad)) => {
+            damage.push(bad);
+            Err(Fault::Rule(BufferError::Damaged(name)))
+        }
+        None => {
+            let known = match by {
+                Lookup::Id(id) => conn
+                    .prepare_cached("SELECT 1 FROM damaged WHERE part = 'document' AND id = ?")?
+                    .exists([id.0.as_bytes()])?,
+                Lookup::Key(key) => conn
+                    .prepare_cached("SELECT 1 FROM damaged WHERE part = 'document' AND key_hash = ?")?
+                    .exists([row::key_hash(key.as_str())])?,
+            };
+            if known { Err(Fault::Rule(BufferError::Damaged(name))) } else { Ok(None) }
+        }
+    }
+}
+
+/// A page of documents in the order of acceptance.
+pub(super) fn list(
+    conn: &Connection,
+    filter: &ListFilter,
+    damage: &mut Vec<Damage>,
+) -> Result<ListPage, Fault> {
+    let limit = filter.limit.clamp(1, 1_000);
+    let after = match filter.cursor {
+        Some(cursor) => Some(
+            conn.prepare_cached("SELECT seq FROM documents WHERE id = ?")?
+                .query_row([cursor.0.as_bytes()], |row| row.get::<_, i64>(0))
+                .optional()?
+                .ok_or(Fault::Rule(BufferError::NotFound))?,
+        ),
+        None => None,
+    };
+    let sql = list_sql(filter);
+    let state = filter.state.map(row::state_code);
+    let pos = filter.pos_id.as_ref().map(|pos_id| pos_id.as_str());
+    let device = filter.device.as_ref().map(|device| device.as_str());
+    let values: [(&str, &dyn ToSql); 4] =
+        [(":state", &state), (":pos", &pos), (":device", &device), (":after", &after)];
+    let mut statement = conn.prepare_cached(&sql)?;
+    let used: Vec<_> = values.into_iter().filter(|(name, _)| sql.contains(name)).collect();
+    let mut rows = statement.query(used.as_slice())?;
+    let mut page = ListPage { entries: Vec::new(), next: None };
+    while let Some(found) = rows.next()? {
+        let (seq, document) = match row::read(found)? {
+            Ok(read) => read,
+            Err(bad) => {
+                damage.push(bad);
+                continue;
+            }
+        };
+        if page.entries.len() == limit {
+            page.next = page.entries.last().map(|entry| entry.id);
+            break;
+        }
+        match body(conn, seq, document.id)? {
+            Ok(receipt) => page.entries.push(document.into_entry(receipt)),
+            Err(bad) => {
+                damage.push(bad);
+                // Without its body it cannot be printed: whoever asks what to print must not see it.
+                let to_print = filter.state.is_some_and(|state| state == State::Buffered);
+                if !to_print {
+                    page.entries.push(document.into_entry(None));
+                }
+            }
+        }
+    }
+    Ok(page)
+}
+
+/// The partial index on open states serves every state but `synced`; a till has an index of its own.
+fn list_sql(filter: &ListFilter) -> String {
+    let (order, beyond) = if filter.ascending { ("ASC", ">") } else { ("DESC", "<") };
+    let open = filter.state.is_some_and(|state| state != State::Synced);
+    let index = match (&filter.pos_id, open) {
+        (_, true) => "INDEXED BY documents_open",
+        (Some(_), false) => "INDEXED BY documents_pos",
+        (None, false) => "NOT INDEXED",
+    };
+    let mut sql = format!("{} {index} WHERE TRUE", select!(; "FROM documents d"));
+    let name = |column: &str, parameter: &str| {
+        format!(" AND d.{column} = (SELECT n FROM names WHERE name = {parameter})")
+    };
+    if filter.state.is_some() {
+        sql.push_str(" AND d.state = :state");
+    }
+    if open {
+        sql.push_str(" AND d.state <> 5");
+    }
+    if filter.pos_id.is_some() {
+        sql.push_str(&name("pos", ":pos"));
+    }
+    if filter.device.is_some() {
+        sql.push_str(&name("device", ":device"));
+    }
+    if filter.state == Some(State::Dead) && !filter.resolved {
+        sql.push_str(" AND d.resolved_at IS NULL");
+    }
+    if filter.cursor.is_some() {
+        sql.push_str(&format!(" AND d.seq {beyond} :after"));
+    }
+    sql + " ORDER BY d.seq " + order
+}
+
+/// The head of a lane. Damaged rows are passed over, so they cannot block it however many they are.
+pub(super) fn next(
+    conn: &Connection,
+    device: &DeviceId,
+    after_fd: Option<u32>,
+    limit: usize,
+    damage: &mut Vec<Damage>,
+) -> Result<Vec<Outgoing>, Fault> {
+    let sql = select!(", w.wire, w.checksum"; "FROM documents d INDEXED BY documents_lane \
+        LEFT JOIN wires w ON w.seq = d.seq \
+        WHERE d.state = 3 AND d.device = (SELECT n FROM names WHERE name = ?1) AND d.fd > ?2 ORDER BY d.fd");
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params![device.as_str(), after_fd.map_or(-1, i64::from)])?;
+    let mut lane = Vec::new();
+    while lane.len() < limit
+        && let Some(found) = rows.next()?
+    {
+        match outgoing(found)? {
+            Ok(document) => lane.push(document),
+            Err(bad) => damage.push(bad),
+        }
+    }
+    Ok(lane)
+}
+
+fn outgoing(found: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Outgoing, Damage>> {
+    let (seq, document) = match row::read(found)? {
+        Ok(read) => read,
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let damage = Damage { seq, part: Part::Wire };
+    let (Ok(Some(wire)), Ok(Some(checksum)), Some(fd)) =
+        (found.get::<_, Option<Vec<u8>>>(MORE), found.get::<_, Option<i64>>(MORE + 1), document.fd())
+    else {
+        return Ok(Err(damage));
+    };
+    if row::part_checksum(document.id, &wire) != checksum {
+        return Ok(Err(damage));
+    }
+    Ok(Ok(Outgoing {
+        id: document.id,
+        pos_id: document.pos_id,
+        device: document.device,
+        fd,
+        attempts: document.attempts,
+        wire,
+    }))
+}
+
+/// Devices with a lane that is not empty: one seek each, however long the lanes.
+pub(super) fn devices_pending(conn: &Connection) -> Result<Vec<DeviceId>, Fault> {
+    names(
+        conn,
+        "WITH RECURSIVE lane (n) AS ( \
+             SELECT min(device) FROM documents INDEXED BY documents_lane WHERE state = 3 \
+             UNION ALL \
+             SELECT (SELECT min(device) FROM documents INDEXED BY documents_lane \
+                     WHERE state = 3 AND device > lane.n) \
+             FROM lane WHERE lane.n IS NOT NULL) \
+         SELECT name FROM lane JOIN names USING (n) ORDER BY name",
+    )
+}
+
+/// Devices that any document names.
+pub(super) fn devices(conn: &Connection) -> Result<Vec<DeviceId>, Fault> {
+    names(conn, "SELECT name FROM names WHERE device ORDER BY name")
+}
+
+fn names(conn: &Connection, sql: &str) -> Result<Vec<DeviceId>, Fault> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        // A name that rotted shows in the checksum of each document that bears it.
+        if let Ok(name) = row.get::<_, String>(0).unwrap_or_default().parse() {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+/// The highest ФД number known of a device.
+pub(super) fn last_fd(conn: &Connection, device: &DeviceId) -> Result<Option<u32>, Fault> {
+    Ok(conn
+        .prepare_cached("SELECT last_fd FROM names WHERE name = ?")?
+        .query_row([device.as_str()], |row| row.get(0))
+        .optional()?
+        .flatten())
+}
+
+/// When the oldest unconfirmed document was printed.
+pub(super) fn oldest_unconfirmed(conn: &Connection) -> Result<Option<Timestamp>, Fault> {
+    let micros: Option<i64> = conn
+        .prepare_cached(
+            "SELECT min(printed_at) FROM documents INDEXED BY documents_unconfirmed \
+             WHERE state = 3 OR (state = 6 AND resolved_at IS NULL)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+}
+
+/// The latest lines of the audit.
+pub(super) fn audit(
+    conn: &Connection,
+    subject: Option<&str>,
+    limit: usize,
+) -> Result<Vec<AuditEvent>, Fault> {
+    let columns = "SELECT at, subject, action, actor, detail FROM audit";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let line = |row: &rusqlite::Row<'_>| {
+        let subject = match row.get_ref(1)? {
+            rusqlite::types::ValueRef::Blob(bytes) => {
+                Uuid::from_slice(bytes).map_or_else(|_| "?".to_owned(), |id| id.to_string())
+            }
+            other => other.as_str().unwrap_or("?").to_owned(),
+        };
+        Ok(AuditEvent {
+            at: Timestamp::from_microsecond(row.get(0)?).unwrap_or(Timestamp::UNIX_EPOCH),
+            subject,
+            action: row.get(2)?,
+            actor: Actor(row.get(3)?),
+            detail: row.get(4)?,
+        })
+    };
+    let lines: rusqlite::Result<Vec<_>> = match subject {
+        Some(subject) => conn
+            .prepare_cached(&format!("{columns} WHERE subject = ? ORDER BY seq DESC LIMIT ?"))?
+            .query_map(params![Subject::of(subject), limit], line)?
+            .collect(),
+        None => conn
+            .prepare_cached(&format!("{columns} ORDER BY seq DESC LIMIT ?"))?
+            .query_map([limit], line)?
+            .collect(),
+    };
+    Ok(lines?)
+}

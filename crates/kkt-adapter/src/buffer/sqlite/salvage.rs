@@ -1,0 +1,287 @@
+//! What can be read of a damaged database is copied into the new one, from both ends of each table towards the
+//! damage. Runs to its end before the store serves; if it is cut, the next start begins it again (documents
+//! that are there already are passed over).
+
+use super::{
+    folder, open,
+    options::{OpenError, SqliteOptions},
+    read,
+    row::{self, Damage, Part, select},
+    store::{Fault, Store, Subject},
+};
+use crate::{
+    buffer::rules::Document,
+    domain::entry::{Actor, AuditEvent},
+    ports::Clock,
+};
+use rusqlite::{Connection, OpenFlags, params};
+use std::{collections::BTreeSet, path::Path};
+
+/// Rows that one transaction copies.
+const SLICE: usize = 2_000;
+
+/// What was saved.
+#[derive(Debug, Default)]
+struct Saved {
+    documents: u64,
+    damaged: u64,
+    audit: u64,
+}
+
+/// Copies from every database that waits for it.
+pub(super) fn all(options: &SqliteOptions, mut store: Store, clock: &dyn Clock) -> Result<Store, OpenError> {
+    for old in folder::to_be_salvaged(&options.path)? {
+        store.now = clock.wall();
+        let saved = one(options, &old, &mut store)
+            .map_err(|error| OpenError::Sqlite { path: options.path.clone(), message: error.to_string() })?;
+        let left_at = folder::end_salvage(&options.path, &old)?;
+        tracing::error!(
+            documents = saved.documents,
+            damaged = saved.damaged,
+            audit_lines = saved.audit,
+            old = %left_at.display(),
+            "what could be read of the damaged database was copied into a new one"
+        );
+    }
+    Ok(store)
+}
+
+fn one(options: &SqliteOptions, old: &Path, store: &mut Store) -> rusqlite::Result<Saved> {
+    let mut saved = Saved::default();
+    let from = SqliteOptions { path: old.to_owned(), ..options.clone() };
+    // Not read-only: reading through a WAL that was left needs its index made.
+    let Ok(conn) = open::connect(&from, OpenFlags::SQLITE_OPEN_READ_WRITE) else {
+        finish(store, old, &saved)?;
+        return Ok(saved);
+    };
+    let mut seen = BTreeSet::new();
+    for order in ["ASC", "DESC"] {
+        documents(&conn, order, store, &mut seen, &mut saved)?;
+    }
+    let mut lines = BTreeSet::new();
+    for order in ["ASC", "DESC"] {
+        audit(&conn, order, store, &mut lines, &mut saved)?;
+    }
+    last_fds(&conn, store);
+    finish(store, old, &saved)?;
+    Ok(saved)
+}
+
+fn begin(store: &Store) -> rusqlite::Result<()> {
+    store.conn.execute_batch("BEGIN IMMEDIATE")
+}
+
+fn commit(store: &mut Store) -> rusqlite::Result<()> {
+    let Store { names, conn, .. } = store;
+    names.flush(conn).map_err(sql)?;
+    store.moves.clear();
+    store.conn.execute_batch("COMMIT")
+}
+
+fn sql(fault: Fault) -> rusqlite::Error {
+    match fault {
+        Fault::Sql(error) => error,
+        Fault::Rule(_) => rusqlite::Error::QueryReturnedNoRows,
+    }
+}
+
+/// Reads until the first fault of the old file; faults of the new one end it all.
+fn documents(
+    conn: &Connection,
+    order: &str,
+    store: &mut Store,
+    seen: &mut BTreeSet<i64>,
+    saved: &mut Saved,
+) -> rusqlite::Result<()> {
+    let query = format!("{} NOT INDEXED ORDER BY d.seq {order}", select!(; "FROM documents d"));
+    let Ok(mut statement) = conn.prepare(&query) else { return Ok(()) };
+    let Ok(mut rows) = statement.query([]) else { return Ok(()) };
+    begin(store)?;
+    while let Ok(Some(found)) = rows.next() {
+        let Ok(read) = row::read(found) else { break };
+        let seq = match &read {
+            Ok((seq, _)) => *seq,
+            Err(damage) => damage.seq,
+        };
+        if !seen.insert(seq) {
+            break;
+        }
+        match read {
+            Ok((seq, document)) => document_with_parts(conn, store, seq, &document, saved)?,
+            Err(damage) => claim(conn, store, damage, saved)?,
+        }
+        if seen.len() % SLICE == 0 {
+            commit(store)?;
+            begin(store)?;
+        }
+    }
+    commit(store)
+}
+
+fn document_with_parts(
+    conn: &Connection,
+    store: &mut Store,
+    seq: i64,
+    document: &Document,
+    saved: &mut Saved,
+) -> rusqlite::Result<()> {
+    let there: bool = store
+        .conn
+        .prepare_cached("SELECT 1 FROM documents WHERE seq = ?1 OR id = ?2")?
+        .exists(params![seq, document.id.0.as_bytes()])?;
+    if there {
+        return Ok(());
+    }
+    let body = part(conn, "SELECT body, checksum FROM bodies WHERE seq = ?", seq, document);
+    let wire = part(conn, "SELECT wire, checksum FROM wires WHERE seq = ?", seq, document);
+    store
+        .insert(
+            Some(seq),
+            document,
+            body.as_ref().ok().and_then(|b| b.as_deref()),
+            wire.as_ref().ok().and_then(|w| w.as_deref()),
+        )
+        .map_err(sql)?;
+    saved.documents += 1;
+    for (lost, part) in [(body.is_err(), Part::Body), (wire.is_err(), Part::Wire)] {
+        if lost {
+            store.set_aside(Damage { seq, part }).map_err(sql)?;
+            saved.damaged += 1;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a part, none, or an error if they are not what was written.
+fn part(conn: &Connection, query: &str, seq: i64, document: &Document) -> Result<Option<Vec<u8>>, ()> {
+    let read = conn.prepare_cached(query).and_then(|mut statement| {
+        statement.query_row([seq], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)))
+    });
+    match read {
+        Ok((bytes, checksum)) if row::part_checksum(document.id, &bytes) == checksum => Ok(Some(bytes)),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+        _ => Err(()),
+    }
+}
+
+/// A document that failed its checksum: only its names are kept, so that they stay taken.
+fn claim(conn: &Connection, store: &Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
+    use rusqlite::types::Value;
+    let read: rusqlite::Result<[Value; 4]> = conn
+        .prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?")
+        .and_then(|mut s| s.query_row([damage.seq], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?])));
+    let [id, key_hash, key, state] = read.unwrap_or([Value::Null, Value::Null, Value::Null, Value::Null]);
+    saved.damaged += store
+        .conn
+        .prepare_cached(
+            "INSERT OR IGNORE INTO damaged (seq, part, id, key_hash, key, state, found_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            damage.seq,
+            damage.part.as_str(),
+            id,
+            key_hash,
+            key,
+            state,
+            store.now.as_microsecond()
+        ])? as u64;
+    Ok(())
+}
+
+fn audit(
+    conn: &Connection,
+    order: &str,
+    store: &mut Store,
+    seen: &mut BTreeSet<i64>,
+    saved: &mut Saved,
+) -> rusqlite::Result<()> {
+    let query = format!("SELECT seq, at, subject, action, actor, detail FROM audit ORDER BY seq {order}");
+    let Ok(mut statement) = conn.prepare(&query) else { return Ok(()) };
+    let Ok(mut rows) = statement.query([]) else { return Ok(()) };
+    begin(store)?;
+    while let Ok(Some(found)) = rows.next() {
+        use rusqlite::types::Value;
+        let line = || -> rusqlite::Result<(i64, [Value; 5])> {
+            let values = [found.get(1)?, found.get(2)?, found.get(3)?, found.get(4)?, found.get(5)?];
+            Ok((found.get(0)?, values))
+        };
+        let Ok((seq, [at, subject, action, actor, detail])) = line() else { break };
+        if !seen.insert(seq) {
+            break;
+        }
+        saved.audit += store
+            .conn
+            .prepare_cached(
+                "INSERT OR IGNORE INTO audit (seq, at, subject, action, actor, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![seq, at, subject, action, actor, detail])? as u64;
+        if seen.len() % SLICE == 0 {
+            commit(store)?;
+            begin(store)?;
+        }
+    }
+    commit(store)
+}
+
+/// The numbers that an emulated ФН must not count twice.
+fn last_fds(conn: &Connection, store: &mut Store) {
+    let Ok(mut statement) = conn.prepare("SELECT name, last_fd FROM names WHERE last_fd IS NOT NULL") else {
+        return;
+    };
+    let Ok(mut rows) = statement.query([]) else { return };
+    while let Ok(Some(found)) = rows.next() {
+        if let (Ok(name), Ok(fd)) = (found.get::<_, String>(0), found.get::<_, u32>(1)) {
+            store.names.device(&name);
+            store.names.raise_fd(&name, fd);
+        }
+    }
+}
+
+fn finish(store: &mut Store, old: &Path, saved: &Saved) -> rusqlite::Result<()> {
+    begin(store)?;
+    let line = AuditEvent {
+        at: store.now,
+        subject: "buffer".into(),
+        action: "salvaged".into(),
+        actor: Actor::system(),
+        detail: format!(
+            "{} documents, {} damaged ones, from {}",
+            saved.documents,
+            saved.damaged,
+            old.file_name().unwrap_or_default().to_string_lossy()
+        ),
+    };
+    let Subject::Name(_) = Subject::of(&line.subject) else { return commit(store) };
+    store.record(&line).map_err(sql)?;
+    commit(store)?;
+    let damaged: i64 = store.conn.query_row("SELECT count(*) FROM damaged", [], |row| row.get(0))?;
+    store.damaged = u64::try_from(damaged).unwrap_or(0);
+    Ok(())
+}
+
+/// Reads every document of a store with its parts; hands each fault to `found`.
+pub(super) fn scan(
+    conn: &Connection,
+    mut each: impl FnMut(Result<(Document, Option<crate::domain::receipt::Receipt>, Option<Vec<u8>>), Damage>),
+) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare(select!(; "FROM documents d NOT INDEXED ORDER BY d.seq"))?;
+    let mut rows = statement.query([])?;
+    while let Some(found) = rows.next()? {
+        let (seq, document) = match row::read(found)? {
+            Ok(read) => read,
+            Err(damage) => {
+                each(Err(damage));
+                continue;
+            }
+        };
+        let body = read::body(conn, seq, document.id)?;
+        let wire = part(conn, "SELECT wire, checksum FROM wires WHERE seq = ?", seq, &document);
+        match (body, wire) {
+            (Err(damage), _) => each(Err(damage)),
+            (_, Err(())) => each(Err(Damage { seq, part: Part::Wire })),
+            (Ok(receipt), Ok(wire)) => each(Ok((document, receipt, wire))),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The tables, by numbered migrations: `user_version` is the number of the last one that was applied.
+
+use rusqlite::Connection;
+
+/// `KKTA` in `application_id`: a file of ours.
+pub(super) const APPLICATION_ID: i64 = 0x4B4B_5441;
+
+/// Applied in this order, each in a transaction of its own. A released one never changes.
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_documents.sql")];
+
+/// Lowest SQLite that does not lose commits when two connections write and checkpoint at once.
+pub(super) const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
+
+/// Whether a SQLite will do, by its version number as `sqlite3_libversion_number` gives it.
+pub(super) fn is_recent_enough(version_number: i32) -> bool {
+    version_number >= SQLITE_MIN.0
+}
+
+/// The number of the last migration applied to the file.
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Applies what is missing.
+pub(super) fn migrate(conn: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
+    let applied = usize::try_from(version(conn)?).unwrap_or(0);
+    for (index, sql) in migrations.iter().enumerate().skip(applied) {
+        let transaction = conn.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", index as i64 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Promise P1: the refusal of a SQLite that can lose commits.
+    #[test]
+    fn a_sqlite_older_than_3_51_3_is_refused() {
+        assert!(!is_recent_enough(3_051_002));
+        assert!(!is_recent_enough(3_050_004));
+        assert!(is_recent_enough(3_051_003));
+        assert!(is_recent_enough(3_054_001));
+        assert!(is_recent_enough(rusqlite::version_number()), "the bundled one will do");
+    }
+
+    #[test]
+    fn only_the_missing_migrations_are_applied() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, MIGRATIONS).unwrap();
+        assert_eq!(version(&conn).unwrap(), MIGRATIONS.len() as i64);
+        let mut more = MIGRATIONS.to_vec();
+        more.push("ALTER TABLE documents ADD COLUMN extra TEXT;");
+        migrate(&mut conn, &more).unwrap();
+        assert_eq!(version(&conn).unwrap(), more.len() as i64);
+        conn.prepare("SELECT extra FROM documents").unwrap();
+    }
+
+    #[test]
+    fn a_migration_that_fails_half_way_leaves_nothing_behind() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, MIGRATIONS).unwrap();
+        let mut more = MIGRATIONS.to_vec();
+        more.push("CREATE TABLE half (a); CREATE TABLE names (again);");
+        migrate(&mut conn, &more).unwrap_err();
+        assert_eq!(version(&conn).unwrap(), MIGRATIONS.len() as i64);
+        assert!(conn.is_autocommit());
+        conn.prepare("SELECT a FROM half").unwrap_err();
+    }
+}

@@ -1,0 +1,64 @@
+//! What the writer, the readers and the callers share.
+
+use super::disk::Disk;
+use crate::{
+    buffer::gate::Gate,
+    ports::{BufferError, Clock, Observer},
+};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
+};
+
+pub(super) struct Shared {
+    pub path: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    pub observer: Arc<dyn Observer>,
+    pub gate: Arc<Gate>,
+    pub disk: Disk,
+    /// Set once and for all by the first failure of the storage.
+    pub failed: OnceLock<String>,
+    pub closed: AtomicBool,
+    /// Rows of `damaged`.
+    pub damaged: AtomicU64,
+    /// What a person should look at although the store works.
+    pub notice: Option<String>,
+}
+
+impl Shared {
+    /// Fail-stop: nothing is acknowledged from here on.
+    pub(super) fn fail(&self, error: &rusqlite::Error) -> BufferError {
+        self.fail_text(error.to_string(), is_corrupt(error))
+    }
+
+    pub(super) fn fail_text(&self, text: String, corrupt: bool) -> BufferError {
+        if self.failed.set(text.clone()).is_ok() {
+            tracing::error!(
+                path = %self.path.display(),
+                error = %text,
+                "the buffer's storage has failed: nothing more is acknowledged until a restart has checked it"
+            );
+            if corrupt {
+                super::checkup::ask_for_full_check(&self.path);
+            }
+        }
+        BufferError::Failed(text)
+    }
+
+    /// The failure, if there was one.
+    pub(super) fn check(&self) -> Result<(), BufferError> {
+        match self.failed.get() {
+            Some(error) => Err(BufferError::Failed(error.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether SQLite says that the file is not what it wrote.
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}

@@ -1,0 +1,406 @@
+//! What a write does to the file, inside the writer's transaction. Every rule is checked before the first
+//! statement that changes anything, so a write that is refused harms none of its neighbours in the batch.
+
+use super::{
+    names::Names,
+    row::{self, Damage, Part, Raw, select},
+};
+use crate::{
+    buffer::{
+        books::{Column, Move},
+        rules::{self, Document, Settled},
+    },
+    domain::{
+        entry::{Actor, AuditEvent, Change, Entry, NewEntry, Settlement},
+        ids::{PosId, ReceiptId},
+        lifecycle::State,
+        receipt::Receipt,
+    },
+    ports::{Appended, BufferError},
+};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use uuid::Uuid;
+
+/// Why a write was not done.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It broke its own rule: only its caller is told.
+    Rule(BufferError),
+    /// The storage failed: the whole batch is.
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// The file, seen from the writer.
+pub(super) struct Store {
+    pub conn: Connection,
+    pub names: Names,
+    /// What the running transaction moved; booked once it is committed.
+    pub moves: Vec<Move>,
+    /// Rows of `damaged`.
+    pub damaged: u64,
+    /// Wall time of the running batch.
+    pub now: Timestamp,
+}
+
+/// How a subject of the audit lies in the file: 16 bytes if it is the id of a document.
+pub(super) enum Subject<'a> {
+    Id(Uuid),
+    Name(&'a str),
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        match Uuid::parse_str(text) {
+            Ok(id) if id.to_string() == text => Self::Id(id),
+            _ => Self::Name(text),
+        }
+    }
+}
+
+impl ToSql for Subject<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        match self {
+            Self::Id(id) => Ok(id.as_bytes().as_slice().into()),
+            Self::Name(text) => Ok((*text).into()),
+        }
+    }
+}
+
+impl Store {
+    /// Over an open, migrated file.
+    pub(super) fn load(conn: Connection) -> rusqlite::Result<Self> {
+        let names = Names::load(&conn)?;
+        let damaged = conn.query_row("SELECT count(*) FROM damaged", [], |row| row.get::<_, i64>(0))?;
+        Ok(Self {
+            conn,
+            names,
+            moves: Vec::new(),
+            damaged: u64::try_from(damaged).unwrap_or(0),
+            now: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    /// Stores a document, or finds what its key names.
+    pub(super) fn append(&mut self, new: NewEntry, print_now: bool) -> Result<Appended, Fault> {
+        if let Some(known) = self.known(&new)? {
+            return Ok(Appended::Known(Box::new(known)));
+        }
+        let (document, receipt, audit) = rules::accept(new, print_now, self.now);
+        let body = receipt.map(|receipt| receipt.canonical());
+        self.insert(None, &document, body.as_deref(), None)?;
+        for line in &audit {
+            self.record(line)?;
+        }
+        Ok(Appended::Stored)
+    }
+
+    fn known(&mut self, new: &NewEntry) -> Result<Option<Entry>, Fault> {
+        let hash = row::key_hash(new.key.as_str());
+        let mut found = Vec::new();
+        {
+            let sql = select!(; "FROM documents d WHERE d.key_hash = ?1 OR d.id = ?2");
+            let mut statement = self.conn.prepare_cached(sql)?;
+            let mut rows = statement.query(params![hash, new.id.0.as_bytes()])?;
+            while let Some(row) = rows.next()? {
+                found.push(row::read(row)?);
+            }
+        }
+        for read in found {
+            match read {
+                Ok((seq, document)) if document.key == new.key || document.id == new.id => {
+                    let receipt = self.body(seq, document.id)?;
+                    return Ok(Some(document.into_entry(receipt)));
+                }
+                Ok(_) => {}
+                Err(damage) => {
+                    self.set_aside(damage)?;
+                    return Err(Fault::Rule(BufferError::Damaged(new.key.to_string())));
+                }
+            }
+        }
+        if self.damaged > 0 {
+            let sql = "SELECT 1 FROM damaged WHERE part = 'document' AND (key_hash = ?1 OR id = ?2)";
+            if self.conn.prepare_cached(sql)?.exists(params![hash, new.id.0.as_bytes()])? {
+                return Err(Fault::Rule(BufferError::Damaged(new.key.to_string())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn body(&mut self, seq: i64, id: ReceiptId) -> Result<Option<Receipt>, Fault> {
+        match super::read::body(&self.conn, seq, id)? {
+            Ok(receipt) => Ok(receipt),
+            Err(damage) => {
+                self.set_aside(damage)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes a new document with its parts; `seq` only where a file is rebuilt.
+    pub(super) fn insert(
+        &mut self,
+        seq: Option<i64>,
+        document: &Document,
+        body: Option<&[u8]>,
+        wire: Option<&[u8]>,
+    ) -> Result<(), Fault> {
+        let pos = self.names.till(document.pos_id.as_str());
+        let device = self.names.device(document.device.as_str());
+        let raw = Raw::of(document);
+        self.conn
+            .prepare_cached(
+                "INSERT INTO documents (seq, id, key_hash, key, kind, pos, device, state, hash, notes, fiscal, fd, \
+                 attempts, last_error, confirmation, created_at, printed_at, ended_at, resolved_at, \
+                 resolved_note, kept, checksum) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                seq,
+                raw.id,
+                row::key_hash(&raw.key),
+                raw.key,
+                raw.kind,
+                pos,
+                device,
+                raw.state,
+                raw.hash,
+                raw.notes,
+                raw.fiscal,
+                document.fd(),
+                raw.attempts,
+                raw.last_error,
+                raw.confirmation,
+                raw.created_at,
+                raw.printed_at,
+                raw.ended_at,
+                raw.resolved_at,
+                raw.resolved_note,
+                raw.kept,
+                raw.checksum(),
+            ])?;
+        let seq = self.conn.last_insert_rowid();
+        if let Some(body) = body {
+            self.conn
+                .prepare_cached("INSERT INTO bodies (seq, body, checksum) VALUES (?, ?, ?)")?
+                .execute(params![seq, body, row::part_checksum(document.id, body)])?;
+        }
+        if let Some(wire) = wire {
+            self.insert_wire(seq, document.id, wire)?;
+        }
+        if let Some(fd) = document.fd() {
+            self.names.raise_fd(document.device.as_str(), fd);
+        }
+        self.moved(&document.pos_id, None, Some(Column::of(document)));
+        Ok(())
+    }
+
+    fn insert_wire(&mut self, seq: i64, id: ReceiptId, wire: &[u8]) -> Result<(), Fault> {
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO wires (seq, wire, checksum) VALUES (?, ?, ?)")?
+            .execute(params![seq, wire, row::part_checksum(id, wire)])?;
+        Ok(())
+    }
+
+    /// Makes one change.
+    pub(super) fn apply(&mut self, id: ReceiptId, change: Change) -> Result<(), Fault> {
+        let (seq, mut document) = match self.document(id)? {
+            None => return Err(Fault::Rule(BufferError::NotFound)),
+            Some(Err(_)) => return Err(Fault::Rule(BufferError::Damaged(id.to_string()))),
+            Some(Ok(found)) => found,
+        };
+        let before = Column::of(&document);
+        let changed = rules::change(&mut document, change, self.now).map_err(Fault::Rule)?;
+        self.update(seq, &document)?;
+        if let Some(wire) = changed.wire {
+            self.insert_wire(seq, id, &wire)?;
+            if let Some(fd) = document.fd() {
+                self.names.raise_fd(document.device.as_str(), fd);
+            }
+        }
+        self.record(&changed.audit)?;
+        self.moved(&document.pos_id, Some(before), Some(Column::of(&document)));
+        Ok(())
+    }
+
+    /// Makes durable what sends did.
+    pub(super) fn settle(&mut self, outcomes: Vec<Settlement>) -> Result<(), Fault> {
+        for Settlement { id, outcome } in outcomes {
+            let Some(Ok((seq, mut document))) = self.document(id)? else { continue };
+            let before = Column::of(&document);
+            match rules::settle(&mut document, outcome, self.now) {
+                Settled::Skipped => {}
+                Settled::AuditOnly(line) => self.record(&line)?,
+                Settled::Changed(line) => {
+                    self.update(seq, &document)?;
+                    self.record(&line)?;
+                    self.moved(&document.pos_id, Some(before), Some(Column::of(&document)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a line of the audit.
+    pub(super) fn record(&mut self, line: &AuditEvent) -> Result<(), Fault> {
+        self.conn
+            .prepare_cached("INSERT INTO audit (at, subject, action, actor, detail) VALUES (?, ?, ?, ?, ?)")?
+            .execute(params![
+                line.at.as_microsecond(),
+                Subject::of(&line.subject),
+                line.action,
+                line.actor.0,
+                line.detail
+            ])?;
+        Ok(())
+    }
+
+    /// Removes the bodies and wire bytes of at most `slice` documents that ended before the limits; says how
+    /// many it took.
+    pub(super) fn prune(
+        &mut self,
+        settled_before: Timestamp,
+        dead_before: Timestamp,
+        slice: usize,
+    ) -> Result<usize, Fault> {
+        let mut pruned = 0;
+        for (state, limit) in
+            [(State::Synced, settled_before), (State::Cancelled, settled_before), (State::Dead, dead_before)]
+        {
+            let sql = select!(; "FROM documents d INDEXED BY documents_prunable \
+                 WHERE d.state = ?1 AND d.kept = 1 AND d.ended_at IS NOT NULL AND d.ended_at < ?2 \
+                 AND (d.state <> 6 OR d.resolved_at IS NOT NULL) ORDER BY d.ended_at LIMIT ?3");
+            let mut found = Vec::new();
+            {
+                let mut statement = self.conn.prepare_cached(sql)?;
+                let mut rows = statement.query(params![
+                    row::state_code(state),
+                    limit.as_microsecond(),
+                    (slice - pruned) as i64
+                ])?;
+                while let Some(row) = rows.next()? {
+                    found.push(row::read(row)?);
+                }
+            }
+            for read in found {
+                match read {
+                    Ok((seq, document)) if document.is_prunable(settled_before, dead_before) => {
+                        self.remove_parts(seq, document)?;
+                        pruned += 1;
+                    }
+                    Ok(_) => {}
+                    Err(damage) => self.set_aside(damage)?,
+                }
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn remove_parts(&mut self, seq: i64, mut document: Document) -> Result<(), Fault> {
+        document.kept = false;
+        self.update(seq, &document)?;
+        self.conn.prepare_cached("DELETE FROM bodies WHERE seq = ?")?.execute([seq])?;
+        self.conn.prepare_cached("DELETE FROM wires WHERE seq = ?")?.execute([seq])?;
+        Ok(())
+    }
+
+    /// Notes a damaged document or part: counted, reported, and its name stays taken. Once for each.
+    pub(super) fn set_aside(&mut self, damage: Damage) -> Result<(), Fault> {
+        let now = self.now;
+        let inserted = self
+            .conn
+            .prepare_cached(
+                "INSERT OR IGNORE INTO damaged (seq, part, id, key_hash, key, state, found_at) \
+                 SELECT seq, ?2, id, key_hash, key, state, ?3 FROM documents WHERE seq = ?1",
+            )?
+            .execute(params![damage.seq, damage.part.as_str(), now.as_microsecond()])?;
+        if inserted == 0 {
+            return Ok(());
+        }
+        self.damaged += 1;
+        tracing::error!(
+            row = damage.seq,
+            part = damage.part.as_str(),
+            "a stored document failed its checksum and is set aside; run `kkt-adapter buffer verify`"
+        );
+        self.record(&AuditEvent {
+            at: now,
+            subject: "buffer".into(),
+            action: "set_aside".into(),
+            actor: Actor::system(),
+            detail: format!("row {}: {} damaged", damage.seq, damage.part.as_str()),
+        })?;
+        if damage.part == Part::Document {
+            self.leave_books(damage.seq)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a damaged row out of the figures, by what it claims to be.
+    fn leave_books(&mut self, seq: i64) -> Result<(), Fault> {
+        let claim = self
+            .conn
+            .prepare_cached(
+                "SELECT (SELECT name FROM names WHERE n = d.pos), d.state, d.resolved_at IS NOT NULL \
+                 FROM documents d WHERE d.seq = ?",
+            )?
+            .query_row([seq], |row| {
+                Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?))
+            })
+            .optional()?;
+        if let Some((Some(pos), code, resolved)) = claim
+            && let (Ok(pos_id), Some(state)) = (pos.parse::<PosId>(), row::state_of(code))
+        {
+            self.moved(&pos_id, Some(Column::at(state, resolved)), None);
+        }
+        Ok(())
+    }
+
+    fn document(&mut self, id: ReceiptId) -> Result<Option<Result<(i64, Document), Damage>>, Fault> {
+        let found = super::read::document(&self.conn, id)?;
+        if let Some(Err(damage)) = &found {
+            self.set_aside(*damage)?;
+        }
+        Ok(found)
+    }
+
+    fn update(&mut self, seq: i64, document: &Document) -> Result<(), Fault> {
+        let raw = Raw::of(document);
+        self.conn
+            .prepare_cached(
+                "UPDATE documents SET state = ?, fiscal = ?, fd = ?, attempts = ?, last_error = ?, \
+                 confirmation = ?, printed_at = ?, ended_at = ?, resolved_at = ?, resolved_note = ?, kept = ?, \
+                 checksum = ? WHERE seq = ?",
+            )?
+            .execute(params![
+                raw.state,
+                raw.fiscal,
+                document.fd(),
+                raw.attempts,
+                raw.last_error,
+                raw.confirmation,
+                raw.printed_at,
+                raw.ended_at,
+                raw.resolved_at,
+                raw.resolved_note,
+                raw.kept,
+                raw.checksum(),
+                seq,
+            ])?;
+        Ok(())
+    }
+
+    fn moved(&mut self, pos_id: &PosId, from: Option<Column>, to: Option<Column>) {
+        if from != to {
+            self.names.shift(pos_id.as_str(), from, to);
+            self.moves.push(Move { pos_id: pos_id.clone(), from, to });
+        }
+    }
+}

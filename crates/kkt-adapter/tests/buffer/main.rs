@@ -1,0 +1,10 @@
+//! The buffer by its port: one conformance suite over both implementations, and what only a disk can do wrong.
+
+//mod commits;
+mod conformance;
+//mod crash;
+//mod damage;
+mod fixture;
+//mod model;
+//mod opening;
+//mod storage;
