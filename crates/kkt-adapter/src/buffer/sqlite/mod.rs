@@ -99,6 +99,15 @@ impl SqliteBuffer {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, OpenError> {
         let opened = open::store(&options, clock.as_ref())?;
+        Self::start(options, clock, observer, opened)
+    }
+
+    fn start(
+        options: SqliteOptions,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        opened: open::Opened,
+    ) -> Result<Self, OpenError> {
         let readers = Readers::open(&options)?;
         let shared = Arc::new(Shared {
             path: options.path.clone(),
@@ -304,3 +313,6 @@ impl Drop for SqliteBuffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use uuid::Uuid;
 
 /// A row, a damaged row, or none.
-type MaybeRow = Option<Result<(i64, Document), Damage>>;
+pub(super) type MaybeRow = Option<Result<(i64, Document), Damage>>;
 
 /// A document by our key.
 pub(super) fn document(conn: &Connection, id: ReceiptId) -> rusqlite::Result<MaybeRow> {

@@ -7,7 +7,7 @@ use super::{
     options::{OpenError, SqliteOptions},
     read,
     row::{self, Damage, Part, select},
-    store::{Fault, Store, Subject},
+    store::{Fault, Store},
 };
 use crate::{
     buffer::rules::Document,
@@ -110,7 +110,7 @@ fn documents(
             Ok((seq, document)) => document_with_parts(conn, store, seq, &document, saved)?,
             Err(damage) => claim(conn, store, damage, saved)?,
         }
-        if seen.len() % SLICE == 0 {
+        if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
             begin(store)?;
         }
@@ -216,7 +216,7 @@ fn audit(
                 "INSERT OR IGNORE INTO audit (seq, at, subject, action, actor, detail) VALUES (?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![seq, at, subject, action, actor, detail])? as u64;
-        if seen.len() % SLICE == 0 {
+        if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
             begin(store)?;
         }
@@ -252,7 +252,6 @@ fn finish(store: &mut Store, old: &Path, saved: &Saved) -> rusqlite::Result<()> 
             old.file_name().unwrap_or_default().to_string_lossy()
         ),
     };
-    let Subject::Name(_) = Subject::of(&line.subject) else { return commit(store) };
     store.record(&line).map_err(sql)?;
     commit(store)?;
     let damaged: i64 = store.conn.query_row("SELECT count(*) FROM damaged", [], |row| row.get(0))?;

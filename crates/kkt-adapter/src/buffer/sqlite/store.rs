@@ -154,6 +154,7 @@ impl Store {
     ) -> Result<(), Fault> {
         let pos = self.names.till(document.pos_id.as_str());
         let device = self.names.device(document.device.as_str());
+        self.names.flush_fresh(&self.conn)?;
         let raw = Raw::of(document);
         self.conn
             .prepare_cached(
@@ -363,7 +364,7 @@ impl Store {
         Ok(())
     }
 
-    fn document(&mut self, id: ReceiptId) -> Result<Option<Result<(i64, Document), Damage>>, Fault> {
+    fn document(&mut self, id: ReceiptId) -> Result<super::read::MaybeRow, Fault> {
         let found = super::read::document(&self.conn, id)?;
         if let Some(Err(damage)) = &found {
             self.set_aside(*damage)?;
