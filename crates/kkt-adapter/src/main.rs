@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Command::Config(command) => commands::config(&command, env::vars_os()),
         Command::Breaker(command) => block_on(commands::breaker(command)),
         Command::Dlq(command) => block_on(commands::dlq(command)),
-        Command::Buffer(command) => block_on(commands::buffer(command)),
+        Command::Buffer(command) => block_on(commands::buffer(command, env::vars_os())),
     };
     outcome.unwrap_or_else(|failure| {
         warn(&format!("error: {failure}"));

@@ -43,7 +43,7 @@ pub enum Command {
     /// See and settle the dead letters of a running adapter
     #[command(subcommand)]
     Dlq(DlqCommand),
-    /// See the buffer of a running adapter
+    /// See the buffer of a running adapter, check and export that of a stopped one
     #[command(subcommand)]
     Buffer(BufferCommand),
 }
@@ -217,11 +217,41 @@ pub enum DlqCommand {
     },
 }
 
-/// See the buffer of a running adapter
+/// See the buffer of a running adapter; check and export that of a stopped one
 #[derive(Debug, Subcommand)]
 pub enum BufferCommand {
-    /// Print how many documents stand where
+    /// Print how many documents stand where, of a running adapter
     Stats(Remote),
+    /// Check every document of a stopped adapter's buffer; changes nothing
+    Verify(Stopped),
+    /// Write every document of a stopped adapter's buffer as a line of JSON, oldest first
+    Export {
+        /// Where the buffer is
+        #[command(flatten)]
+        stopped: Stopped,
+        /// Write to this new file instead of the standard output; only its owner may read it
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// Where the buffer of a stopped adapter is, besides the environment
+#[derive(Debug, Clone, Args)]
+pub struct Stopped {
+    /// Read the configuration from this TOML file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder of the adapter
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+}
+
+impl Stopped {
+    /// The configuration in which the buffer is named.
+    #[must_use]
+    pub fn files(self) -> Files {
+        Files { config: self.config, listen: None, data_dir: self.data_dir }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

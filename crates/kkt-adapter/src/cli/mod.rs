@@ -17,6 +17,7 @@ mod table;
 
 pub use args::{
     BreakerCommand, BufferCommand, Cli, Command, ConfigCommand, DemoOptions, DlqCommand, Files, Remote,
+    Stopped,
 };
 pub use failure::Failure;
 

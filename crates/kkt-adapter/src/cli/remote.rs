@@ -10,6 +10,9 @@ use std::time::Duration;
 const SHOWN_MAX: usize = 300;
 /// Largest answer that is read, in bytes.
 const ANSWER_MAX: usize = 64 << 20;
+/// Rows of a page, and pages that are asked for at most.
+const PAGE: &str = "500";
+const PAGES_MAX: usize = 200;
 
 /// The way to a running adapter.
 pub(super) struct Adapter {
@@ -40,17 +43,50 @@ impl Adapter {
 
     /// Asks.
     pub async fn get(&self, path: &[&str]) -> Result<Value, Failure> {
-        self.call(Method::GET, path, None).await
+        self.call(Method::GET, path, &[], None).await
+    }
+
+    /// Asks for a list, page after page; the answer holds it whole under `name`.
+    pub async fn list(&self, path: &[&str], name: &str) -> Result<Value, Failure> {
+        let mut all = Vec::new();
+        let mut cursor = None;
+        for _ in 0..PAGES_MAX {
+            let mut query = vec![("limit", PAGE)];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let mut answer = self.call(Method::GET, path, &query, None).await?;
+            match answer.get_mut(name).map(Value::take) {
+                Some(Value::Array(rows)) => all.extend(rows),
+                _ => {
+                    return Err(Failure::Refused(format!(
+                        "the answer has no {name}; is --url a kkt-adapter?"
+                    )));
+                }
+            }
+            cursor = answer.get("next_cursor").and_then(Value::as_str).map(ToOwned::to_owned);
+            if cursor.is_none() {
+                return Ok(serde_json::json!({ name: all }));
+            }
+        }
+        Err(Failure::Refused(format!("there are more than {} {name}; ask the API by pages", all.len())))
     }
 
     /// Commands.
     pub async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
-        self.call(Method::POST, path, Some(body)).await
+        self.call(Method::POST, path, &[], Some(body)).await
     }
 
-    async fn call(&self, method: Method, path: &[&str], body: Option<&Value>) -> Result<Value, Failure> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         let mut url = self.base.clone();
         url.path_segments_mut().expect("an http address has a path").pop_if_empty().extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let mut request = self.client.request(method, url);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, token.clone());

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Longest text in a cell, in characters.
 const CELL_MAX: usize = 80;
 
-/// A column: its title, and the names under which an answer may hold it.
+/// A column: its title, and the fields that hold it (`inner.field` of a nested one); the first that is there counts.
 pub(super) struct Column(pub &'static str, pub &'static [&'static str]);
 
 /// The rows of an answer: itself if it is a list, else its first list.
@@ -40,7 +40,8 @@ pub(super) fn table(rows: &[Value], columns: &[Column]) -> String {
 
 /// The first of these fields that a row has, on one line.
 pub(super) fn cell(row: &Value, names: &[&str]) -> String {
-    names.iter().filter_map(|name| row.get(name)).find(|value| !value.is_null()).map_or(String::new(), plain)
+    let field = |name: &&str| name.split('.').try_fold(row, |value, part| value.get(part));
+    names.iter().filter_map(field).find(|value| !value.is_null()).map_or(String::new(), plain)
 }
 
 /// Every field of an answer on a line of its own, nested ones with their path.

@@ -14,14 +14,14 @@ use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 const PATH: [&str; 3] = ["v1", "kkt", "circuit-breakers"];
 
 const COLUMNS: &[Column] = &[
-    Column("KEY", &["key", "name"]),
+    Column("KEY", &["key"]),
     Column("STATE", &["state"]),
-    Column("SINCE", &["since", "last_state_change"]),
-    Column("RETRY AFTER, S", &["retry_after_seconds", "retry_after"]),
-    Column("FAILURES IN A ROW", &["consecutive_failures", "failure_count"]),
-    Column("OPENS", &["opens"]),
+    Column("SINCE", &["since"]),
+    Column("RETRY AFTER, S", &["retry_after_seconds"]),
+    Column("FAILURES IN A ROW", &["consecutive_failures"]),
+    Column("OPENS", &["counters.opens"]),
     Column("TILL", &["pos_id"]),
-    Column("WHY", &["reason", "why"]),
+    Column("WHY", &["reason"]),
 ];
 
 /// Carries it out.
@@ -85,7 +85,7 @@ async fn watch(remote: &Remote, interval: Duration) -> Result<(), Failure> {
             Ok(answer) => {
                 away = false;
                 for row in rows(answer) {
-                    let (key, state) = (cell(row, &["key", "name"]), cell(row, &["state"]));
+                    let (key, state) = (cell(row, &["key"]), cell(row, &["state"]));
                     if seen.get(&key) != Some(&state) {
                         tell(remote, row, seen.get(&key), &key, &state);
                         seen.insert(key, state);
@@ -109,6 +109,6 @@ fn tell(remote: &Remote, row: &Value, before: Option<&String>, key: &str, state:
         return say(&row.to_string());
     }
     let change = before.map_or_else(|| state.to_owned(), |before| format!("{before} → {state}"));
-    let (since, why) = (cell(row, COLUMNS[2].1), cell(row, &["reason", "why"]));
+    let (since, why) = (cell(row, COLUMNS[2].1), cell(row, &["reason"]));
     say(format!("{since}  {key}  {change}  {why}").trim());
 }

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 
 const COLUMNS: &[Column] = &[
-    Column("RECEIPT", &["receipt_id", "id"]),
+    Column("RECEIPT", &["receipt_id"]),
     Column("TILL", &["pos_id"]),
-    Column("FD", &["fiscal_doc_number", "fd"]),
+    Column("FD", &["fiscal_doc.fiscal_doc_number"]),
     Column("PRINTED", &["printed_at", "created_at"]),
     Column("ATTEMPTS", &["attempts"]),
     Column("LAST ERROR", &["last_error"]),
@@ -25,7 +25,7 @@ const COLUMNS: &[Column] = &[
 pub async fn dlq(command: DlqCommand) -> Result<ExitCode, Failure> {
     match command {
         DlqCommand::List(remote) => {
-            let answer = Adapter::new(&remote)?.get(&["v1", "kkt", "dlq"]).await?;
+            let answer = Adapter::new(&remote)?.list(&["v1", "kkt", "dlq"], "dead_letters").await?;
             print(&remote, &answer, |answer| match rows(answer) {
                 [] => "no dead letters".into(),
                 rows => table(rows, COLUMNS),
