@@ -11,11 +11,12 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: &[Need] = &[Need {
-    program: "cc",
-    package: "gcc libc6-dev",
-    why: "compiles the bundled SQLite and links every test",
-}];
+const NEEDS: &[Need] = &[
+    Need { program: "cc", package: "gcc libc6-dev", why: "compiles the bundled SQLite and links every test" },
+    Need { program: "promtool", package: "prometheus", why: "checks and unit-tests the alert rules" },
+    Need { program: "jq", package: "jq", why: "reads answers in the runbooks' commands" },
+    Need { program: "systemd-analyze", package: "systemd", why: "checks the service unit" },
+];
 
 fn is_there(program: &str) -> bool {
     Command::new("sh")

@@ -8,7 +8,7 @@ use crate::{
     http,
     kkt::virtual_kkt::VirtualFleet,
     ofd::{HttpOfd, HttpOfdOptions},
-    ports::{Buffer, Clock, KktFleet, OfdClient, SyncControl},
+    ports::{Buffer, Clock, KktFleet, OfdClient, SyncControl, Till},
     sync::{Breakers, SyncEngine},
     telemetry::{Metrics, Page},
 };
@@ -74,7 +74,6 @@ impl App {
             OfdKind::Http => None,
         };
         let client = ofd(config, simulator.as_ref(), clock.clone(), metrics.clone())?;
-        let fiscal = fleet.fiscal() && client.fiscal();
 
         let breakers = Breakers::new(
             convert::breaker(&config.breaker),
@@ -95,7 +94,7 @@ impl App {
             fleet,
             clock.clone(),
             metrics.clone(),
-            convert::fiscalize(&config.kkt),
+            convert::fiscalize(&config.kkt, client.fiscal()),
         );
         let lanes = engine.clone();
         till.on_printed(Arc::new(move |device, rewind| SyncControl::wake(&lanes, device, rewind)));
@@ -108,6 +107,7 @@ impl App {
             let _ = printer.await;
         });
         engine.start();
+        let fiscal = Till::fiscal(&till);
 
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),
