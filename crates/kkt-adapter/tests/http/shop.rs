@@ -6,7 +6,7 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 use kkt_adapter::{
     buffer::MemoryBuffer,
     domain::{
-        document::{Confirmation, FiscalDoc, Identity},
+        document::{Confirmation, Identity},
         entry::{Actor, Entry, SendOutcome, Settlement},
         ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
         lifecycle::State,
@@ -495,24 +495,6 @@ impl Answer {
     pub fn locs(&self) -> Vec<String> {
         let body = self.error(422, "validation_error");
         body["detail"].as_array().unwrap().iter().map(|one| one["loc"].to_string()).collect()
-    }
-}
-
-/// A fiscal document with a number of its own, for rows that tests make themselves.
-pub fn fiscal_doc(number: u32) -> FiscalDoc {
-    FiscalDoc {
-        fiscal_doc_number: number,
-        fiscal_sign: "1".into(),
-        fiscal_datetime: "2026-11-23T15:30:20".into(),
-        fn_number: "9999".into(),
-        kkt_number: "1".into(),
-        qr_code_data: String::new(),
-        shift_number: 1,
-        receipt_number: number,
-        ofd_name: String::new(),
-        inn: String::new(),
-        rn_kkt: String::new(),
-        total: Default::default(),
     }
 }
 
