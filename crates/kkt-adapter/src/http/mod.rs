@@ -47,6 +47,7 @@ pub use self::{
 };
 
 use crate::ports::{BreakerControl, Buffer, Clock, MetricsPage, Observer, SyncControl, Till};
+use jiff::tz::TimeZone;
 use std::{sync::Arc, time::Duration};
 
 /// What the API needs of the rest of the program.
@@ -70,6 +71,14 @@ pub struct HttpPorts {
     pub options: Arc<HttpOptions>,
 }
 
+impl HttpPorts {
+    /// Whether what is sold here is legally fiscal: neither the KKT nor the OFD is emulated.
+    #[must_use]
+    pub fn fiscal(&self) -> bool {
+        self.options.ofd_fiscal && self.till.fiscal()
+    }
+}
+
 /// Numbers and names of the API.
 #[derive(Debug)]
 pub struct HttpOptions {
@@ -83,6 +92,10 @@ pub struct HttpOptions {
     pub body_timeout: Duration,
     /// Largest body in bytes; default 2 MiB.
     pub body_bytes_max: usize,
+    /// Whether the OFD is a real one; together with the till's word it makes `fiscal` in every answer. Default: no.
+    pub ofd_fiscal: bool,
+    /// The time zone of the shop: which day it is for VAT rates, and the local time of documents.
+    pub zone: TimeZone,
     /// The version to show.
     pub version: &'static str,
 }
@@ -95,6 +108,8 @@ impl Default for HttpOptions {
             request_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
             body_bytes_max: 2 * 1024 * 1024,
+            ofd_fiscal: false,
+            zone: TimeZone::system(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

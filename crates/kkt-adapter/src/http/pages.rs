@@ -19,7 +19,7 @@ pub async fn root(State(app): State<Shared>, request: Request) -> Result<Respons
     let accept =
         request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.split(',').any(|kind| kind.trim_start().starts_with("text/html")) {
-        let banner = if app.ports.till.fiscal() { "" } else { NOT_FISCAL };
+        let banner = if app.ports.fiscal() { "" } else { NOT_FISCAL };
         let page = PAGE.replace("{banner}", banner);
         let mut response = page.into_response();
         let headers = response.headers_mut();
@@ -34,7 +34,7 @@ pub async fn root(State(app): State<Shared>, request: Request) -> Result<Respons
     bearer.enter(super::auth::Area::Read, request.method())?;
     let report = health::report(&app).await;
     let body = json!({
-        "message": if app.ports.till.fiscal() { "kkt-adapter" } else { NOT_FISCAL },
+        "message": if app.ports.fiscal() { "kkt-adapter" } else { NOT_FISCAL },
         "version": app.ports.options.version,
         "docs": "/docs",
         "health": "/v1/health",
