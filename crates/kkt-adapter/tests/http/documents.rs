@@ -13,14 +13,14 @@ async fn a_receipt_is_found_by_our_id_and_by_the_tills_key() {
     let by_id = shop.get(&format!("/v1/kkt/receipt/{id}")).await.ok();
     let by_key = shop.get("/v1/kkt/receipt/a%20key%2Fwith%20slash").await.ok();
     assert_eq!(by_id, by_key);
-    assert_eq!(by_id["status"], "printed");
+    assert_eq!(by_id["state"], "printed");
     assert_eq!(by_id["fiscal_doc"], sale["fiscal_doc"]);
     assert_eq!((by_id["attempts"].as_u64(), &by_id["ofd_confirmation"]), (Some(0), &json!(null)));
     assert_eq!(by_id["receipt"]["items"][0]["name"], "Оправа");
     shop.synced(id).await;
     let synced = shop.get(&format!("/v1/kkt/receipt/{id}")).await.ok();
     assert_eq!(
-        (&synced["status"], &synced["ofd_confirmation"]["ofd_id"]),
+        (&synced["state"], &synced["ofd_confirmation"]["ofd_id"]),
         (&json!("synced"), &json!("ofd-7"))
     );
     assert!(synced["synced_at"].is_string());
@@ -65,7 +65,7 @@ async fn only_what_was_never_printed_can_be_cancelled() {
     shop.fault("POS-001", Faults::none().with(Fault::PaperOut));
     shop.sell("waiting", receipt()).await.ok();
     let done = shop.post("/v1/kkt/receipt/waiting/cancel", json!({"reason": "left"})).await.ok();
-    assert_eq!(done["status"], "cancelled");
+    assert_eq!(done["state"], "cancelled");
     let audit = shop.buffer_audit(done["receipt_id"].as_str().unwrap()).await;
     assert!(
         audit
@@ -90,7 +90,7 @@ async fn a_person_decides_that_a_document_was_printed() {
     let body =
         json!({"printed": true, "fiscal_doc_number": 3, "fiscal_sign": "0123456789", "reason": "on paper"});
     let done = shop.post("/v1/kkt/receipt/doubt/decide", body.clone()).await.ok();
-    assert_eq!(done["status"], "printed");
+    assert_eq!(done["state"], "printed");
     let doc = &done["fiscal_doc"];
     assert_eq!((&doc["fiscal_doc_number"], &doc["fiscal_sign"]), (&json!(3), &json!("0123456789")));
     let before = shop.get("/v1/kkt/receipt/before").await.ok();
