@@ -22,6 +22,8 @@ pub(super) struct Shared {
     /// Set once and for all by the first failure of the storage.
     pub failed: OnceLock<String>,
     pub closed: AtomicBool,
+    /// The first damage of the file's structure that a reader ran into.
+    pub suspect: OnceLock<String>,
     /// Rows of `damaged`.
     pub damaged: AtomicU64,
     /// What a person should look at although the store works.
@@ -46,6 +48,19 @@ impl Shared {
             }
         }
         BufferError::Failed(text)
+    }
+
+    /// A reader ran into a damaged page. What the writer needs may be whole, so the till goes on; the next start
+    /// checks all of the file and repairs it.
+    pub(super) fn suspect(&self, error: &rusqlite::Error) {
+        if self.suspect.set(format!("{error}; restart the adapter to have the file repaired")).is_ok() {
+            tracing::error!(
+                path = %self.path.display(),
+                %error,
+                "the buffer's database is damaged: the next start checks and repairs it"
+            );
+            super::checkup::ask_for_full_check(&self.path);
+        }
     }
 
     /// The failure, if there was one.
