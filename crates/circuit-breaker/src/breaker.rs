@@ -1,0 +1,229 @@
+//! The circuit breaker that programs use: a handle to one shared [`Shell`].
+
+mod builder;
+mod manual;
+mod record;
+mod run;
+mod shell;
+mod word;
+
+pub use builder::Builder;
+pub use manual::Commands;
+pub(crate) use shell::Shell;
+
+use crate::classify::{Classified, Verdict};
+use crate::clock::Tick;
+use crate::config::{Config, ConfigError};
+use crate::events::{Bus, Event, Subscription};
+use crate::permit::Permit;
+use crate::rejected::{CallError, Rejected};
+use crate::snapshot::{Cut, Explanation, Snapshot};
+use crate::state::{Effects, Input, State};
+use record::Record;
+use shell::{Cell, Context};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A circuit breaker. Cloning it is cheap, and the clones are the same breaker.
+#[derive(Clone)]
+pub struct CircuitBreaker {
+    shell: Arc<Shell>,
+}
+
+impl CircuitBreaker {
+    /// Starts with the defaults of [`Config`].
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Runs `op` if the breaker permits it. `Ok` is a success, `Err` and a panic are failures; for anything else see
+    /// [`with_classifier`](CircuitBreaker::with_classifier).
+    ///
+    /// # Errors
+    /// [`CallError::Rejected`] without running `op`, or [`CallError::Inner`] with the error of `op`.
+    ///
+    /// # Panics
+    /// If `op` does: the panic counts as a failure and goes on to the caller (R1).
+    #[inline]
+    pub fn call<T, E>(&self, op: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+        run::call(&self.shell, op)
+    }
+
+    /// Awaits `op` if the breaker permits it, on any executor.
+    ///
+    /// The permit is taken at the first poll; a rejected future is never polled; dropping the call before its first
+    /// poll counts nothing (R2), and after it is a dropped permit (B10).
+    ///
+    /// # Errors
+    /// [`CallError::Rejected`] without polling `op`, or [`CallError::Inner`] with the error of `op`.
+    ///
+    /// # Panics
+    /// If `op` does: the panic counts as a failure and goes on to the caller (R1).
+    pub async fn call_async<T, E, F>(&self, op: F) -> Result<T, CallError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        run::call_async(&self.shell, op).await
+    }
+
+    /// The right to make one call, for whatever `call` does not fit.
+    ///
+    /// # Errors
+    /// The circuit is open, or has no room for a further probe.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        match self.shell.acquire() {
+            Ok(grant) => Ok(Permit::new(Arc::clone(&self.shell), grant)),
+            Err(rejected) => Err(rejected),
+        }
+    }
+
+    /// This breaker for calls whose results mean something of their own: `classifier` sees the whole result and how
+    /// long the call took, and says success, failure or ignored (B20).
+    ///
+    /// ```
+    /// use circuit_breaker::{CircuitBreaker, Verdict};
+    ///
+    /// let breaker = CircuitBreaker::builder().build()?;
+    /// let http = breaker.with_classifier(|result: &Result<u16, std::io::Error>, _elapsed| match result {
+    ///     Ok(500..) => Verdict::failure().cause("server error"),
+    ///     Ok(_) => Verdict::Success,
+    ///     Err(_) => Verdict::failure(),
+    /// });
+    /// let status = http.call(|| Ok(503)).unwrap();
+    /// assert_eq!(status, 503);
+    /// assert_eq!(breaker.snapshot().failures, 1);
+    /// # Ok::<(), circuit_breaker::ConfigError>(())
+    /// ```
+    pub fn with_classifier<T, E, C>(&self, classifier: C) -> Classified<C>
+    where
+        C: Fn(&Result<T, E>, Duration) -> Verdict,
+    {
+        Classified { breaker: self.clone(), classifier }
+    }
+
+    pub(crate) fn run<T, E>(
+        &self,
+        op: impl FnOnce() -> Result<T, E>,
+        classifier: &impl Fn(&Result<T, E>, Duration) -> Verdict,
+    ) -> Result<T, CallError<E>> {
+        run::call_classified(&self.shell, op, classifier)
+    }
+
+    pub(crate) async fn run_async<T, E>(
+        &self,
+        op: impl Future<Output = Result<T, E>>,
+        classifier: &impl Fn(&Result<T, E>, Duration) -> Verdict,
+    ) -> Result<T, CallError<E>> {
+        run::call_async_classified(&self.shell, op, classifier).await
+    }
+
+    /// The name it was built with.
+    pub fn name(&self) -> &str {
+        &self.shell.name
+    }
+
+    /// The state, now: an OPEN that is over reads HALF_OPEN without any call (B6).
+    pub fn state(&self) -> State {
+        self.shell.state()
+    }
+
+    /// Everything there is to know, in one cut (B17).
+    pub fn snapshot(&self) -> Snapshot {
+        let shell = &self.shell;
+        let read = |cell: &Cell, _: &Effects, now| {
+            (now, cell.core.view(), Arc::clone(cell.core.config()), self.explanation(cell, now))
+        };
+        let (_, (now, view, config, explanation)) = shell.enter(Context::default(), |_| Input::Look, read);
+        let hint = Duration::from_nanos(config.retry_hint_ns);
+        let left = view.deadline.map(|deadline| deadline.since(now));
+        let (retry_after, half_open_left) = match view.state {
+            State::Open => (left, None),
+            State::HalfOpen => (Some(hint), left),
+            State::ForcedOpen => (Some(hint), None),
+            State::Closed | State::ForcedClosed | State::MetricsOnly => (None, None),
+        };
+        let cut = Cut {
+            name: Arc::clone(&shell.name),
+            explanation,
+            config,
+            now_age: now.since(view.since),
+            retry_after,
+            half_open_left,
+            last_failure: view.last_failure.map(|at| shell.clock.wall_at(at, now)),
+            view,
+        };
+        Snapshot::read(cut, &shell.counters)
+    }
+
+    /// Why the breaker is in its state: the rule that fired, the counts it saw, who and why (B19c).
+    pub fn explain(&self) -> Explanation {
+        let read = |cell: &Cell, _: &Effects, now| self.explanation(cell, now);
+        self.shell.enter(Context::default(), |_| Input::Look, read).1
+    }
+
+    fn explanation(&self, cell: &Cell, now: Tick) -> Explanation {
+        match &cell.record {
+            Some(record) => record.explain(),
+            None => Record::explain_new(self.shell.clock.wall_at(cell.core.since(), now)),
+        }
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(self.shell.lock_cell().core.config())
+    }
+
+    /// Replaces the configuration while the breaker runs (B19): state, generation and permits stay; new thresholds
+    /// apply from the next outcome; an OPEN deadline is recomputed from when the circuit opened.
+    ///
+    /// # Errors
+    /// The first setting that is impossible; then the old configuration stays.
+    pub fn set_config(&self, config: Config) -> Result<(), ConfigError> {
+        config.validate()?;
+        let config = config.shared();
+        self.shell.enter(Context::default(), |_| Input::Configure(config), |_, _, _| ());
+        Ok(())
+    }
+
+    /// A bounded queue (1 to 65,536 events) of what happens from now on (B16).
+    pub fn subscribe(&self, capacity: usize) -> Subscription {
+        self.shell.bus().subscribe(capacity)
+    }
+
+    /// Calls `listener` for every event from now on, for the life of the breaker.
+    ///
+    /// It runs inside whichever call made or first saw the event, outside every lock, and delays that caller: be
+    /// quick, or hand the event on. Listeners get events one at a time and in order. A panic in one is caught. It may
+    /// call the breaker: events that this makes come after the present one. Should 1,024 events be waiting, the
+    /// oldest are lost; the gap shows in [`Event::sequence`].
+    pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
+        self.shell.bus().listen(Arc::new(listener));
+    }
+
+    /// CLOSED as last published, without a look: tells nobody anything.
+    pub(crate) fn reads_closed(&self) -> bool {
+        self.shell.reads_closed()
+    }
+
+    /// How many handles, permits and running calls hold this breaker.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.shell)
+    }
+}
+
+impl Shell {
+    fn bus(&self) -> &Bus {
+        self.bus.get_or_init(Box::default)
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+use super::{CircuitBreaker, Shell};
+use crate::backoff::Backoff;
+use crate::clock::{Clock, Source, SystemClock};
+use crate::config::{Config, ConfigError, OnDrop, OverdueAs, Ramp, Window};
+use crate::events::Event;
+use crate::state::Core;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Makes a [`CircuitBreaker`]. Every setting has a default, see [`Config`].
+#[derive(Clone)]
+#[must_use = "build() makes the breaker"]
+pub struct Builder {
+    config: Config,
+    name: Arc<str>,
+    clock: Source,
+    seed: Option<u64>,
+    listeners: Vec<Listener>,
+}
+
+macro_rules! settings {
+    ($($name:ident: $type:ty),* $(,)?) => {$(
+        #[doc = concat!("See [`Config::", stringify!($name), "`].")]
+        pub fn $name(mut self, value: $type) -> Self {
+            self.config = self.config.$name(value);
+            self
+        }
+    )*};
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Builder {
+            config: Config::default(),
+            name: Arc::from(""),
+            clock: Source::System(SystemClock::new()),
+            seed: None,
+            listeners: Vec::new(),
+        }
+    }
+
+    settings! {
+        failure_threshold: u32,
+        recovery_timeout: Duration,
+        success_threshold: u32,
+        half_open_max_calls: u32,
+        half_open_timeout: Duration,
+        window: Window,
+        backoff: Backoff,
+        on_drop: OnDrop,
+        overdue_after: Duration,
+        overdue_as: OverdueAs,
+        retry_hint: Duration,
+        retry_after_max: Duration,
+        slow_probe_fails: bool,
+        ramp: Ramp,
+    }
+
+    /// The name, for events, snapshots and metrics.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Takes a whole configuration in place of what has been set so far.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The clock; the machine's by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Source::Other(Arc::new(clock));
+        self
+    }
+
+    /// The seed of the jitter, so that a test can repeat it; random by default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Adds an inline listener; see [`CircuitBreaker::on_event`].
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// The breaker, CLOSED (B2).
+    ///
+    /// # Errors
+    /// The first setting that is impossible, with what it may be.
+    pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
+        self.config.validate()?;
+        Ok(self.build_with(self.config.clone().shared(), Arc::clone(&self.name)))
+    }
+
+    /// From a configuration that is valid and may be shared.
+    pub(crate) fn build_with(&self, config: Arc<Config>, name: Arc<str>) -> CircuitBreaker {
+        let clock = self.clock.clone();
+        let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        let core = Core::new(config, clock.now(), seed);
+        let breaker = CircuitBreaker { shell: Arc::new(Shell::new(name, clock, core)) };
+        for listener in &self.listeners {
+            breaker.shell.bus().listen(Arc::clone(listener));
+        }
+        breaker
+    }
+
+    /// The configuration as it stands.
+    pub fn as_config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn clock_source(&self) -> &Source {
+        &self.clock
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! Running an operation under a permit, with its unwinding guarded (R1, R2).
+
+use super::Shell;
+use crate::classify::Verdict;
+use crate::rejected::CallError;
+use crate::state::{Grant, Outcome};
+use std::cell::Cell;
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+
+const FAILURE: Outcome = Outcome::Failure { retry_after_ns: 0 };
+
+/// A running call. Dropped before its end it is an unwind out of the operation (a failure, R1), or, if it is not being
+/// run just then, a dropped permit (B10).
+struct Running<'a> {
+    shell: &'a Shell,
+    grant: Grant,
+    is_inside: Cell<bool>,
+    is_open: Cell<bool>,
+}
+
+impl<'a> Running<'a> {
+    fn new(shell: &'a Shell, grant: Grant, is_inside: bool) -> Self {
+        Running { shell, grant, is_inside: Cell::new(is_inside), is_open: Cell::new(true) }
+    }
+
+    #[inline]
+    fn end<T, E>(self, result: Result<T, E>) -> Result<T, CallError<E>> {
+        self.is_open.set(false);
+        match result {
+            Ok(value) => {
+                self.shell.success(self.grant);
+                Ok(value)
+            }
+            Err(error) => {
+                self.shell.finish(self.grant, FAILURE, None);
+                Err(CallError::Inner(error))
+            }
+        }
+    }
+
+    fn end_classified<T, E>(
+        self,
+        result: Result<T, E>,
+        classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
+    ) -> Result<T, CallError<E>> {
+        self.is_inside.set(true); // The classifier is the operation's too, should it panic.
+        let elapsed_ns = self.grant.elapsed_ns(self.shell.clock.now()).unwrap_or(0);
+        let verdict = classifier(&result, Duration::from_nanos(elapsed_ns));
+        self.is_open.set(false);
+        self.shell.conclude(self.grant, verdict);
+        result.map_err(CallError::Inner)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.is_open.get() {
+            let outcome = if self.is_inside.get() { FAILURE } else { Outcome::Dropped };
+            self.shell.finish(self.grant, outcome, None);
+        }
+    }
+}
+
+impl Shell {
+    /// Ends a call by its verdict.
+    pub(crate) fn conclude(&self, grant: Grant, verdict: Verdict) {
+        match verdict {
+            Verdict::Success => self.success(grant),
+            Verdict::Ignored => self.ignore(grant),
+            Verdict::Failure { retry_after, cause } => {
+                let retry_after_ns = retry_after.map_or(0, crate::clock::nanos);
+                let cause = cause.as_ref().map(|cause| cause as &dyn fmt::Display);
+                self.finish(grant, Outcome::Failure { retry_after_ns }, cause);
+            }
+        }
+    }
+
+    /// A permit whose call is timed, whatever the configuration needs.
+    fn acquire_timed<E>(&self) -> Result<Grant, CallError<E>> {
+        let mut grant = self.acquire().map_err(CallError::Rejected)?;
+        if grant.elapsed_ns(grant.started).is_none() {
+            grant.started = self.clock.now();
+        }
+        Ok(grant)
+    }
+}
+
+#[inline]
+pub(super) fn call<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+    let grant = match shell.acquire() {
+        Ok(grant) => grant,
+        Err(rejected) => return Err(CallError::Rejected(rejected)),
+    };
+    let running = Running::new(shell, grant, true);
+    let result = op();
+    running.end(result)
+}
+
+pub(super) fn call_classified<T, E>(
+    shell: &Shell,
+    op: impl FnOnce() -> Result<T, E>,
+    classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
+) -> Result<T, CallError<E>> {
+    let running = Running::new(shell, shell.acquire_timed()?, true);
+    let result = op();
+    running.end_classified(result, classifier)
+}
+
+pub(super) async fn call_async<T, E>(
+    shell: &Shell,
+    op: impl Future<Output = Result<T, E>>,
+) -> Result<T, CallError<E>> {
+    let running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, false);
+    let result = guarded(&running, op).await;
+    running.end(result)
+}
+
+pub(super) async fn call_async_classified<T, E>(
+    shell: &Shell,
+    op: impl Future<Output = Result<T, E>>,
+    classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
+) -> Result<T, CallError<E>> {
+    let running = Running::new(shell, shell.acquire_timed()?, false);
+    let result = guarded(&running, op).await;
+    running.end_classified(result, classifier)
+}
+
+/// Polls `op` so that an unwind out of a poll is told apart from a drop between two polls.
+async fn guarded<T>(running: &Running<'_>, op: impl Future<Output = T>) -> T {
+    let mut op = pin!(op);
+    std::future::poll_fn(|context| {
+        running.is_inside.set(true);
+        let poll = op.as_mut().poll(context);
+        running.is_inside.set(false);
+        poll
+    })
+    .await
+}

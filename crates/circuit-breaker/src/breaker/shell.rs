@@ -1,0 +1,344 @@
+//! The concurrent shell around the pure core: what can be answered from one published word is, without a lock; the
+//! rest takes the lock and asks the core.
+//!
+//! Invariants:
+//! 1. The shell decides nothing. [`Published`](crate::state::Published) says what may be done unasked: how many plain
+//!    successes decide nothing ("slack"), until when a rejection holds, whether a call has to be timed or told.
+//! 2. A plain success with slack is taken off the word by one compare-and-swap, which fails if anything changed in
+//!    between; whoever holds the lock takes the slack off the word and tells the core the difference first.
+//! 3. The word is BUSY while the details beside it change. A reader that finds the same word before and after it read
+//!    the details has read one cut; any other reader takes the lock.
+//! 4. Nothing of the user's runs under the lock, except the clock and a custom backoff function.
+//!
+//! | what goes wrong | what happens |
+//! |---|---|
+//! | a thread is held up between reading the word and counting | its success was before whatever came since |
+//! | the word is BUSY | the lock is taken |
+//! | a listener, a cause's Display or a waker panics | caught; the breaker is as it was |
+
+use super::record::{Order, Record};
+use super::word::Word;
+use crate::clock::{Source, Tick};
+use crate::counters::{Counters, Total};
+use crate::events::Bus;
+use crate::rejected::Rejected;
+use crate::state::{Core, Denial, Effects, Grant, Input, Outcome, Published, Reason, Rule, State, Tally};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// Laid out so that what changes with every call of a thread (the reference count in front, the counters behind) is
+/// not on the cache line of the word, which every thread reads.
+#[repr(C)]
+pub(crate) struct Shell {
+    pub(super) clock: Source,
+    pub(super) name: Arc<str>,
+    pub(super) bus: OnceLock<Box<Bus>>,
+    hot: Hot,
+    cell: Mutex<Cell>,
+    pub(super) counters: Counters,
+}
+
+/// Written under the lock alone, but for the slack in `word`.
+#[derive(Default)]
+struct Hot {
+    word: AtomicU64,
+    deadline: AtomicU64,
+    since: AtomicU64,
+    rule: AtomicU64,
+    /// `seen` in the high half, `of` in the low one.
+    seen_of: AtomicU64,
+    slow_ns: AtomicU64,
+    retry_hint_ns: AtomicU64,
+}
+
+/// What the lock guards.
+pub(super) struct Cell {
+    pub(super) core: Core,
+    /// The slack that was published last.
+    slack: u32,
+    /// Events made so far.
+    pub(super) sequence: u64,
+    pub(super) record: Option<Box<Record>>,
+}
+
+/// What comes with a step and is not the core's.
+#[derive(Default)]
+pub(super) struct Context {
+    /// The event of a transition that the step itself makes waits for its cause's text.
+    pub(super) cause_follows: bool,
+    /// The step is a person's command.
+    pub(super) order: Option<Order>,
+}
+
+impl Shell {
+    pub(super) fn new(name: Arc<str>, clock: Source, core: Core) -> Self {
+        let cell = Mutex::new(Cell { core, slack: 0, sequence: 0, record: None });
+        let shell = Shell {
+            clock,
+            name,
+            bus: OnceLock::new(),
+            hot: Hot::default(),
+            cell,
+            counters: Counters::default(),
+        };
+        shell.publish(&mut lock(&shell.cell));
+        shell
+    }
+
+    fn word(&self) -> Word {
+        Word(self.hot.word.load(Ordering::Acquire))
+    }
+
+    /// Grants a permit or rejects (B5, B7).
+    #[inline]
+    pub(crate) fn acquire(&self) -> Result<Grant, Rejected> {
+        let word = self.word();
+        if word.is_plain_closed() {
+            return Ok(Grant::untimed(word.generation()));
+        }
+        self.acquire_otherwise(word)
+    }
+
+    fn acquire_otherwise(&self, word: Word) -> Result<Grant, Rejected> {
+        if word.permits_untold() {
+            let mut grant = Grant::untimed(word.generation());
+            if word.is_timed() {
+                grant.started = self.clock.now();
+            }
+            return Ok(grant);
+        }
+        if let Some(rejected) = self.reject_untold(word) {
+            self.counters.add(Total::Rejected);
+            return Err(rejected);
+        }
+        let (effects, (now, retry_hint_ns)) = self.enter(
+            Context::default(),
+            |_| Input::Acquire,
+            |cell, _, now| (now, cell.core.config().retry_hint_ns),
+        );
+        match effects.admission {
+            Some(Ok(grant)) => Ok(grant),
+            Some(Err(denial)) => {
+                self.counters.add(Total::Rejected);
+                Err(Rejected::new(denial, now, retry_hint_ns))
+            }
+            // `step` answers every acquire.
+            None => Ok(Grant::untimed(u64::MAX)),
+        }
+    }
+
+    /// The rejection that the published word allows to give without the core.
+    #[inline]
+    fn reject_untold(&self, word: Word) -> Option<Rejected> {
+        let is_full = word.is(State::HalfOpen) && word.slack() == 0;
+        let state = match word.mode() {
+            mode if mode == State::Open as u64 => State::Open,
+            mode if mode == State::ForcedOpen as u64 => State::ForcedOpen,
+            _ if is_full => State::HalfOpen,
+            _ => return None,
+        };
+        let now = self.clock.coarse();
+        let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+        if now >= deadline && deadline != Tick::MAX {
+            return None;
+        }
+        let seen_of = self.hot.seen_of.load(Ordering::Acquire);
+        let rule = Rule::from_number(self.hot.rule.load(Ordering::Acquire));
+        let since = Tick::from_nanos(self.hot.since.load(Ordering::Acquire));
+        let retry_hint_ns = self.hot.retry_hint_ns.load(Ordering::Acquire);
+        if self.hot.word.load(Ordering::Relaxed) != word.0 {
+            return None;
+        }
+        let denial = Denial {
+            state,
+            generation: word.generation(),
+            reason: Reason::new(rule, (seen_of >> 32) as u32, seen_of as u32),
+            since,
+            deadline: (state == State::Open).then_some(deadline),
+        };
+        Some(Rejected::new(denial, now, retry_hint_ns))
+    }
+
+    /// The call worked.
+    #[inline]
+    pub(crate) fn success(&self, grant: Grant) {
+        let word = self.word();
+        if word.generation() == grant.generation && word.absorbs_everything() {
+            return self.counters.add(Total::Succeeded);
+        }
+        self.success_otherwise(grant, word);
+    }
+
+    fn success_otherwise(&self, grant: Grant, mut word: Word) {
+        let timed = grant.started != Tick::MAX;
+        let mut now = Tick::from_nanos(0);
+        if word.is_checked() {
+            now = if timed { self.clock.now() } else { self.clock.coarse() };
+        }
+        loop {
+            if word.generation() != grant.generation || !word.permits_untold() {
+                break;
+            }
+            if word.is_checked() {
+                let slow_ns = self.hot.slow_ns.load(Ordering::Acquire);
+                let is_slow = timed && now.nanos_since(grant.started) >= slow_ns;
+                let deadline = self.hot.deadline.load(Ordering::Acquire);
+                if is_slow || now.as_nanos() >= deadline && deadline != u64::MAX {
+                    break;
+                }
+            }
+            if word.is_unlimited() {
+                return self.counters.add(Total::Succeeded);
+            }
+            if word.slack() == 0 {
+                break;
+            }
+            let next = word.one_less().0;
+            let order = (Ordering::AcqRel, Ordering::Acquire);
+            match self.hot.word.compare_exchange_weak(word.0, next, order.0, order.1) {
+                Ok(_) => return self.counters.add(Total::Succeeded),
+                Err(other) => word = Word(other),
+            }
+        }
+        self.finish(grant, Outcome::Success, None);
+    }
+
+    /// The call says nothing.
+    pub(crate) fn ignore(&self, grant: Grant) {
+        let word = self.word();
+        if word.generation() == grant.generation && word.permits_untold() {
+            return self.counters.add(Total::Ignored);
+        }
+        self.finish(grant, Outcome::Ignored, None);
+    }
+
+    /// The call was never started (R4).
+    pub(crate) fn cancel(&self, grant: Grant) {
+        let word = self.word();
+        if word.generation() == grant.generation && word.permits_untold() {
+            return;
+        }
+        self.step(|_| Input::Cancel(grant));
+    }
+
+    /// The call ended: tells the core, and formats `cause` if it makes a transition (B19c).
+    pub(crate) fn finish(&self, grant: Grant, outcome: Outcome, cause: Option<&dyn fmt::Display>) {
+        let (effects, caused) = self.enter(
+            Context { cause_follows: cause.is_some(), order: None },
+            |now| Input::Finish(grant, outcome, grant.elapsed_ns(now)),
+            |_, effects, _| effects.caused_change().map(|change| change.generation),
+        );
+        self.counters.add(match effects.tally {
+            Some(Tally::Succeeded) => Total::Succeeded,
+            Some(Tally::Failed) => Total::Failed,
+            Some(Tally::Ignored) => Total::Ignored,
+            Some(Tally::Abandoned) => Total::Abandoned,
+            Some(Tally::Late) | None => Total::Late,
+        });
+        if effects.slow {
+            self.counters.add(Total::Slow);
+        }
+        if let (Some(generation), Some(cause)) = (caused, cause) {
+            self.attach_cause(generation, cause);
+        }
+    }
+
+    /// CLOSED as last published.
+    pub(super) fn reads_closed(&self) -> bool {
+        self.word().is(State::Closed)
+    }
+
+    /// The state, by a look; without the lock where nothing can be due.
+    pub(crate) fn state(&self) -> State {
+        let word = self.word();
+        if word.permits_untold() && word.is(State::Closed) {
+            return State::Closed;
+        }
+        if word.is(State::Open) && self.reject_untold(word).is_some() {
+            return State::Open;
+        }
+        self.enter(Context::default(), |_| Input::Look, |cell, _, _| cell.core.state()).1
+    }
+
+    /// Runs one step under the lock.
+    fn step(&self, input: impl FnOnce(Tick) -> Input) -> Effects {
+        self.enter(Context::default(), input, |_, _, _| ()).0
+    }
+
+    /// Runs one step under the lock, publishes, keeps and lines up what happened, and reads the result in the same
+    /// cut; then, without the lock, tells the listeners.
+    pub(super) fn enter<R>(
+        &self,
+        context: Context,
+        input: impl FnOnce(Tick) -> Input,
+        read: impl FnOnce(&Cell, &Effects, Tick) -> R,
+    ) -> (Effects, R) {
+        let mut cell = lock(&self.cell);
+        self.absorb(&mut cell);
+        let now = self.clock.now();
+        let effects = cell.core.step(now, input(now));
+        self.publish(&mut cell);
+        if effects.notes.is_empty() {
+            let result = read(&cell, &effects, now);
+            return (effects, result);
+        }
+        self.note(&mut cell, &effects, now, context);
+        let result = read(&cell, &effects, now);
+        drop(cell);
+        if let Some(bus) = self.bus.get() {
+            bus.pump();
+        }
+        (effects, result)
+    }
+
+    /// Locks without a step: for what is not the core's.
+    pub(super) fn lock_cell(&self) -> MutexGuard<'_, Cell> {
+        lock(&self.cell)
+    }
+
+    /// Tells the core of the plain successes since the last step.
+    fn absorb(&self, cell: &mut Cell) {
+        // Only slack that is there can be taken; with none the word stands still while the lock is held.
+        if Word(self.hot.word.load(Ordering::Relaxed)).has_finite_slack() {
+            let word = Word(self.hot.word.swap(Word::BUSY.0, Ordering::AcqRel));
+            cell.core.absorb(cell.slack.saturating_sub(word.slack()));
+        }
+    }
+
+    fn publish(&self, cell: &mut Cell) {
+        let published: Published = cell.core.published();
+        let word = Word::new(&published);
+        cell.slack = word.slack();
+        let hot = &self.hot;
+        let seen_of = u64::from(published.reason.seen) << 32 | u64::from(published.reason.of);
+        let details = [
+            (&hot.deadline, published.deadline.as_nanos()),
+            (&hot.since, published.since.as_nanos()),
+            (&hot.rule, published.reason.rule as u64),
+            (&hot.seen_of, seen_of),
+            (&hot.slow_ns, published.slow_ns),
+            (&hot.retry_hint_ns, published.retry_hint_ns),
+        ];
+        if details.iter().any(|(place, value)| place.load(Ordering::Relaxed) != *value) {
+            hot.word.store(Word::BUSY.0, Ordering::Relaxed);
+            for (place, value) in details {
+                // Release: whoever reads a new detail then finds the word BUSY or newer.
+                place.store(value, Ordering::Release);
+            }
+        }
+        if hot.word.load(Ordering::Relaxed) != word.0 {
+            hot.word.store(word.0, Ordering::Release);
+        }
+    }
+}
+
+impl Effects {
+    /// The transition that the finished call itself made.
+    fn caused_change(&self) -> Option<&crate::state::Change> {
+        self.notes[self.caused_from.min(self.notes.len())..].iter().find_map(|note| match note {
+            crate::state::Note::Change(change) => Some(change),
+            _ => None,
+        })
+    }
+}
