@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use breaker::{CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, State};
 
-use super::{FOREVER, one_in_ten, operation, ready, shared};
+use super::{FOREVER, keep, one_in_ten, operation, ready, shared};
 use crate::harness::Subject;
 
 /// Its ring is always there; the size is that of the row with a count window.
@@ -24,7 +24,7 @@ fn permits(breaker: &CircuitBreaker) -> bool {
 
 fn call_ok(breaker: &CircuitBreaker, calls: u32) {
     for _ in 0..calls {
-        black_box(ready(black_box(breaker).call(async || operation(black_box(1))))).ok();
+        keep(ready(black_box(breaker).call(async || operation(black_box(1)))));
     }
 }
 
@@ -41,7 +41,7 @@ pub fn closed_ok() -> Arc<dyn Subject> {
 pub fn closed_errors() -> Arc<dyn Subject> {
     let hammer = |breaker: &CircuitBreaker, calls| {
         for n in 0..calls {
-            black_box(ready(black_box(breaker).call(async || operation(black_box(one_in_ten(n)))))).ok();
+            keep(ready(black_box(breaker).call(async || operation(black_box(one_in_ten(n))))));
         }
     };
     shared(full(), hammer, permits)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use peer_circuit_breaker::{CircuitBreaker, CircuitState};
 
-use super::{FOREVER, one_in_ten, operation, shared};
+use super::{FOREVER, keep, one_in_ten, operation, shared};
 use crate::harness::Subject;
 
 pub fn build() -> CircuitBreaker {
@@ -17,7 +17,7 @@ fn permits(breaker: &Arc<CircuitBreaker>) -> bool {
 
 fn call_ok(breaker: &Arc<CircuitBreaker>, calls: u32) {
     for _ in 0..calls {
-        black_box(black_box(breaker).execute(|| operation(black_box(1)))).ok();
+        keep(black_box(breaker).execute(|| operation(black_box(1))));
     }
 }
 
@@ -29,7 +29,7 @@ pub fn closed_ok() -> Arc<dyn Subject> {
 pub fn closed_errors() -> Arc<dyn Subject> {
     let hammer = |breaker: &Arc<CircuitBreaker>, calls| {
         for n in 0..calls {
-            black_box(black_box(breaker).execute(|| operation(black_box(one_in_ten(n))))).ok();
+            keep(black_box(breaker).execute(|| operation(black_box(one_in_ten(n)))));
         }
     };
     shared(Arc::new(CircuitBreaker::new(u32::MAX, FOREVER)), hammer, permits)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use circuitbreaker_rs::{BreakerError, CircuitBreaker, DefaultPolicy};
 
-use super::{FOREVER, Failed, one_in_ten, operation, ready, shared};
+use super::{FOREVER, Failed, keep, one_in_ten, operation, ready, shared};
 use crate::harness::Subject;
 
 type Breaker = CircuitBreaker<DefaultPolicy, Failed>;
@@ -24,7 +24,7 @@ fn permits(breaker: &Breaker) -> bool {
 
 fn call_ok(breaker: &Breaker, calls: u32) {
     for _ in 0..calls {
-        black_box(black_box(breaker).call(|| operation(black_box(1)))).ok();
+        keep(black_box(breaker).call(|| operation(black_box(1))));
     }
 }
 
@@ -35,7 +35,7 @@ pub fn closed_ok() -> Arc<dyn Subject> {
 pub fn closed_errors() -> Arc<dyn Subject> {
     let hammer = |breaker: &Breaker, calls| {
         for n in 0..calls {
-            black_box(black_box(breaker).call(|| operation(black_box(one_in_ten(n))))).ok();
+            keep(black_box(breaker).call(|| operation(black_box(one_in_ten(n)))));
         }
     };
     shared(build(), hammer, permits)
@@ -50,7 +50,7 @@ pub fn open() -> Arc<dyn Subject> {
 pub fn async_ready() -> Arc<dyn Subject> {
     let hammer = |breaker: &Breaker, calls| {
         for _ in 0..calls {
-            black_box(ready(black_box(breaker).call_async(async || operation(black_box(1))))).ok();
+            keep(ready(black_box(breaker).call_async(async || operation(black_box(1)))));
         }
     };
     shared(build(), hammer, permits)

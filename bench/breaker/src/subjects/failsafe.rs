@@ -7,7 +7,7 @@ use std::time::Duration;
 use failsafe::failure_policy::{self, ConsecutiveFailures, SuccessRateOverTimeWindow};
 use failsafe::{CircuitBreaker, Config, Error, FailurePolicy, StateMachine, backoff};
 
-use super::{FOREVER, one_in_ten, operation, ready, shared};
+use super::{FOREVER, keep, one_in_ten, operation, ready, shared};
 use crate::harness::Subject;
 
 type Consecutive = StateMachine<ConsecutiveFailures<Repeat<Duration>>, ()>;
@@ -29,7 +29,7 @@ fn permits<P: FailurePolicy>(breaker: &StateMachine<P, ()>) -> bool {
 
 fn call_ok<P: FailurePolicy>(breaker: &StateMachine<P, ()>, calls: u32) {
     for _ in 0..calls {
-        black_box(black_box(breaker).call(|| operation(black_box(1)))).ok();
+        keep(black_box(breaker).call(|| operation(black_box(1))));
     }
 }
 
@@ -40,7 +40,7 @@ pub fn closed_ok() -> Arc<dyn Subject> {
 pub fn closed_errors() -> Arc<dyn Subject> {
     let hammer = |breaker: &Consecutive, calls| {
         for n in 0..calls {
-            black_box(black_box(breaker).call(|| operation(black_box(one_in_ten(n))))).ok();
+            keep(black_box(breaker).call(|| operation(black_box(one_in_ten(n)))));
         }
     };
     shared(build(), hammer, permits)
@@ -77,7 +77,7 @@ pub fn async_ready() -> Arc<dyn Subject> {
     let hammer = |breaker: &Consecutive, calls| {
         for _ in 0..calls {
             let future = CircuitBreaker::call(black_box(breaker), async { operation(black_box(1)) });
-            black_box(ready(future)).ok();
+            keep(ready(future));
         }
     };
     shared(build(), hammer, permits)

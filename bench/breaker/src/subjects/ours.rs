@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use circuit_breaker::{CallError, CircuitBreaker, Window};
 
-use super::{FOREVER, one_in_ten, operation, ready, shared};
+use super::{FOREVER, keep, one_in_ten, operation, ready, shared};
 use crate::harness::Subject;
 use crate::memory::{Bytes, hold, hold_many};
 
@@ -15,7 +15,7 @@ fn permits(breaker: &CircuitBreaker) -> bool {
 
 fn call_ok(breaker: &CircuitBreaker, calls: u32) {
     for _ in 0..calls {
-        black_box(black_box(breaker).call(|| operation(black_box(1)))).ok();
+        keep(black_box(breaker).call(|| operation(black_box(1))));
     }
 }
 
@@ -86,7 +86,7 @@ pub fn closed_ok_after_churn() -> Arc<dyn Subject> {
 pub fn closed_errors() -> Arc<dyn Subject> {
     let hammer = |breaker: &CircuitBreaker, calls| {
         for n in 0..calls {
-            black_box(black_box(breaker).call(|| operation(black_box(one_in_ten(n))))).ok();
+            keep(black_box(breaker).call(|| operation(black_box(one_in_ten(n)))));
         }
     };
     shared(build(), hammer, permits)
@@ -95,7 +95,7 @@ pub fn closed_errors() -> Arc<dyn Subject> {
 pub fn acquire_success() -> Arc<dyn Subject> {
     let hammer = |breaker: &CircuitBreaker, calls| {
         for _ in 0..calls {
-            if let Ok(permit) = black_box(black_box(breaker).try_acquire()) {
+            if let Ok(permit) = black_box(breaker).try_acquire() {
                 permit.success();
             }
         }
@@ -114,7 +114,7 @@ pub fn open() -> Arc<dyn Subject> {
 pub fn async_ready() -> Arc<dyn Subject> {
     let hammer = |breaker: &CircuitBreaker, calls| {
         for _ in 0..calls {
-            black_box(ready(black_box(breaker).call_async(async { operation(black_box(1)) }))).ok();
+            keep(ready(black_box(breaker).call_async(async { operation(black_box(1)) })));
         }
     };
     shared(build(), hammer, permits)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use recloser::{AsyncRecloser, Error, Recloser};
 
-use super::{FOREVER, one_in_ten, operation, ready, shared};
+use super::{FOREVER, keep, one_in_ten, operation, ready, shared};
 use crate::harness::Subject;
 
 /// It has no consecutive rule: a ring of 100 at 50 % stands in all its rows.
@@ -26,7 +26,7 @@ fn full() -> Arc<Recloser> {
 
 fn call_ok(breaker: &Arc<Recloser>, calls: u32) {
     for _ in 0..calls {
-        black_box(black_box(breaker).call(|| operation(black_box(1)))).ok();
+        keep(black_box(breaker).call(|| operation(black_box(1))));
     }
 }
 
@@ -37,7 +37,7 @@ pub fn closed_ok() -> Arc<dyn Subject> {
 pub fn closed_errors() -> Arc<dyn Subject> {
     let hammer = |breaker: &Arc<Recloser>, calls| {
         for n in 0..calls {
-            black_box(black_box(breaker).call(|| operation(black_box(one_in_ten(n))))).ok();
+            keep(black_box(breaker).call(|| operation(black_box(one_in_ten(n)))));
         }
     };
     shared(full(), hammer, permits)
@@ -54,7 +54,7 @@ pub fn open() -> Arc<dyn Subject> {
 pub fn async_ready() -> Arc<dyn Subject> {
     let hammer = |breaker: &AsyncRecloser, calls| {
         for _ in 0..calls {
-            black_box(ready(black_box(breaker).call(async { operation(black_box(1)) }))).ok();
+            keep(ready(black_box(breaker).call(async { operation(black_box(1)) })));
         }
     };
     shared(AsyncRecloser::from(build()), hammer, |breaker| {

@@ -17,7 +17,7 @@ use tower_resilience_circuitbreaker::{
     SlidingWindowType,
 };
 
-use super::{FOREVER, Failed, one_in_ten, operation};
+use super::{FOREVER, Failed, keep, one_in_ten, operation};
 use crate::harness::Subject;
 
 /// The inner service: the operation, ready at once.
@@ -69,7 +69,7 @@ impl Subject for Tower {
         Box::new(move |calls| {
             runtime.block_on(async {
                 for n in 0..calls {
-                    black_box(call(black_box(&mut breaker), black_box(input(n))).await).ok();
+                    keep(call(black_box(&mut breaker), black_box(input(n))).await);
                 }
             });
         })
