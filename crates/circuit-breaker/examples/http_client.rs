@@ -87,7 +87,8 @@ fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
-    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    let status =
+        first.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
     let mut retry_after = None;
     for line in lines {
         let line = line?;
@@ -108,7 +109,8 @@ struct Server {
 impl Server {
     fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let server = Server { address: listener.local_addr()?, is_ill: Arc::default(), requests: Arc::default() };
+        let server =
+            Server { address: listener.local_addr()?, is_ill: Arc::default(), requests: Arc::default() };
         let (is_ill, requests) = (Arc::clone(&server.is_ill), Arc::clone(&server.requests));
         // Ends with the process.
         thread::spawn(move || {
