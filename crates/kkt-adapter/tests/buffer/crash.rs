@@ -96,9 +96,9 @@ fn a_kill_in_the_middle_of_a_load_loses_no_acknowledged_write() {
         for (key, step) in &acknowledged {
             let found = buffer.find(Lookup::Key(key.parse().unwrap())).await.unwrap();
             let found = found.unwrap_or_else(|| panic!("{key} was acknowledged and is lost"));
-            let reached = match step {
-                &"appended" => true,
-                &"printed" => matches!(found.state, State::Printed | State::Synced),
+            let reached = match *step {
+                "appended" => true,
+                "printed" => matches!(found.state, State::Printed | State::Synced),
                 _ => found.state == State::Synced,
             };
             assert!(reached, "{key} was {step} and is {:?}", found.state);

@@ -78,6 +78,36 @@ fn the_key_of_a_damaged_document_stays_taken() {
     assert_eq!(block_on(buffer.stats()).unwrap().damaged, 1, "a restart knows it");
 }
 
+// An index that no longer agrees with its table stops the writer; the next start rebuilds the file.
+#[test]
+fn an_index_that_rotted_is_found_by_the_writer_and_repaired_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = block_on(async {
+        let buffer = open(folder.path());
+        print(&buffer, entry("key-1"), 1).await
+    });
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    let was: String = "CREATE INDEX documents_lane ON documents (device, fd) WHERE state = 3".into();
+    conn.execute_batch("PRAGMA writable_schema = ON").unwrap();
+    let change = "UPDATE sqlite_schema SET sql = ? WHERE name = 'documents_lane'";
+    conn.execute(change, [was.replace("state = 3", "state = 77")]).unwrap();
+    drop(conn);
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    conn.execute_batch("REINDEX documents_lane; PRAGMA writable_schema = ON").unwrap();
+    conn.execute(change, [was]).unwrap();
+    drop(conn);
+    block_on(async {
+        let buffer = open(folder.path());
+        let result = buffer.settle(vec![synced(id)]).await;
+        assert!(matches!(result, Err(BufferError::Failed(_))), "{result:?}");
+    });
+    block_on(async {
+        let buffer = open(folder.path());
+        buffer.settle(vec![synced(id)]).await.unwrap();
+        assert_eq!(buffer.find(Lookup::Id(id)).await.unwrap().unwrap().state, State::Synced);
+    });
+}
+
 #[test]
 fn wire_bytes_that_rotted_are_never_sent_and_do_not_block_the_lane() {
     let folder = tempfile::tempdir().unwrap();

@@ -196,7 +196,11 @@ fn a_damaged_database_is_set_aside_and_what_can_be_read_is_saved() {
 #[test]
 fn whatever_is_left_of_the_file_the_start_succeeds() {
     type Ruin = fn(&Path);
-    let ruins: [(&str, Ruin); 6] = [
+    let ruins: [(&str, Ruin); 7] = [
+        ("a name that is no text", |path| {
+            let conn = rusqlite::Connection::open(path).unwrap();
+            conn.execute_batch("UPDATE names SET name = CAST(x'ff' AS TEXT)").unwrap();
+        }),
         ("no header", |path| fs::write(path, [0_u8; 8_192]).unwrap()),
         ("cut to a page", |path| {
             fs::OpenOptions::new().write(true).open(path).unwrap().set_len(4_096).unwrap()

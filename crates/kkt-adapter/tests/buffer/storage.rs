@@ -17,6 +17,35 @@ use std::{
     time::Duration,
 };
 
+/// A defect of ours on the writer's thread.
+struct Panics;
+
+impl Probe for Panics {
+    fn at(&self, point: Point) -> Result<(), String> {
+        assert!(point != Point::Written, "injected");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_panics_is_a_store_that_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_probe = SqliteOptions { probe: Some(Arc::new(Panics)), ..options(folder.path()) };
+    let buffer = SqliteBuffer::open(with_probe, ManualClock::new(), Arc::new(Silent)).unwrap();
+    block_on(async {
+        let answer = buffer.append(buffer.reserve().unwrap(), entry("key-1"), false).await;
+        assert!(matches!(answer, Err(BufferError::Failed(_))));
+        assert!(!buffer.health().ok);
+        assert!(matches!(buffer.reserve(), Err(BufferError::Failed(_))));
+    });
+    drop(buffer);
+    accept_one(folder.path());
+}
+
+fn accept_one(folder: &std::path::Path) {
+    block_on(accept(&open(folder), entry("key-1")));
+}
+
 /// Breaks at one point once it is armed.
 struct BreaksAt {
     point: Point,

@@ -167,11 +167,8 @@ impl SqliteBuffer {
         if let Err(error) = self.queue(command(answer)) {
             return Box::pin(ready(Err(error)));
         }
-        Box::pin(async move {
-            answered
-                .await
-                .unwrap_or_else(|_| Err(BufferError::Failed("the writer ended without an answer".into())))
-        })
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(shared.writer_is_gone())) })
     }
 
     fn queue(&self, command: Command) -> Result<(), BufferError> {

@@ -81,7 +81,7 @@ pub fn verify(path: &Path) -> Result<Report, OpenError> {
             report.faults.push(text);
         }
     };
-    match checkup::quick_check(&store.conn) {
+    match checkup::full_check(&store.conn) {
         Ok(None) => {}
         Ok(Some(text)) => fault(text),
         Err(error) => fault(error.to_string()),

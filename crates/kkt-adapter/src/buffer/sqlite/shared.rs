@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -50,6 +50,14 @@ impl Shared {
         BufferError::Failed(text)
     }
 
+    /// A write was dropped without an answer: the store was closed before its turn came, or the writer panicked.
+    pub(super) fn writer_is_gone(&self) -> BufferError {
+        if self.closed.load(Ordering::SeqCst) {
+            return BufferError::Failed("the store is closed".into());
+        }
+        self.fail_text("the writer ended without an answer".into(), false)
+    }
+
     /// A reader ran into a damaged page. What the writer needs may be whole, so the till goes on; the next start
     /// checks all of the file and repairs it.
     pub(super) fn suspect(&self, error: &rusqlite::Error) {
@@ -72,8 +80,18 @@ impl Shared {
     }
 }
 
-/// Whether SQLite says that the file is not what it wrote.
+/// Whether the file is not what was written: SQLite says so, or a column holds what its type does not allow.
 pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::{
+        Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error},
+        ErrorCode::{DatabaseCorrupt, NotADatabase},
+    };
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+        || matches!(
+            error,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        )
 }

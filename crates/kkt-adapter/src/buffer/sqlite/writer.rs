@@ -47,7 +47,8 @@ const BATCH_MAX: usize = 1_024;
 const CHECKPOINT_IDLE_PAGES: i64 = 1_000;
 /// WAL pages from which a busy one does.
 const CHECKPOINT_BUSY_PAGES: i64 = 4_000;
-/// A busy writer looks at the size of the WAL once in so many commits.
+/// The size of the WAL is looked at once in so many commits: a look costs a few system calls, a commit leaves
+/// about ten pages.
 const LOOK_AT_WAL_EVERY: u32 = 8;
 /// When to try again after a batch was refused for that.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -68,6 +69,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Runs until the store is closed or nobody can ask any more.
     pub(super) fn run(mut self) {
+        let _alarm = Alarm(Arc::clone(&self.shared));
         let mut carried = None;
         loop {
             let first = match carried.take() {
@@ -257,7 +259,7 @@ impl Writer {
     }
 
     fn checkpoint_if_due(&mut self, idle: bool) {
-        if !idle && self.commits_since_look < LOOK_AT_WAL_EVERY {
+        if self.commits_since_look < LOOK_AT_WAL_EVERY {
             return;
         }
         self.commits_since_look = 0;
@@ -291,6 +293,17 @@ impl Writer {
 
     fn wal(&self, pragma: &str) -> rusqlite::Result<(i64, i64)> {
         self.store.conn.prepare_cached(pragma)?.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+    }
+}
+
+/// A writer that panics has failed like a disk that breaks: everybody must know.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail_text("the writer panicked".into(), false);
+        }
     }
 }
 
