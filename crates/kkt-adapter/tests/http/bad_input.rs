@@ -115,6 +115,22 @@ async fn a_till_name_of_thirty_megabytes_is_a_413_and_the_next_receipt_is_taken(
 }
 
 #[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_gets_to_read_the_413() {
+    let shop = open().await;
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    let mut stream = TcpStream::connect(shop.address).await.unwrap();
+    let head = format!(
+        "POST /v1/kkt/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Idempotency-Key: k\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_client_that_asks_before_it_sends_too_much_is_told_at_once() {
     let shop = open().await;
     let mut stream = TcpStream::connect(shop.address).await.unwrap();
