@@ -1,5 +1,7 @@
 //! The API over a real socket, joined to the real phase 1, the virtual KKT and the buffer's model.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bad_input;
 mod breakers;
 mod browsers;

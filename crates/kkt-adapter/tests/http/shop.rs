@@ -201,10 +201,10 @@ impl BreakerControl for Breakers {
             _ => return Err(BreakerError::NotFound(key.into())),
         };
         match command {
-            BreakerCommand::ForceOpen { .. } => drop(breaker.force_open(why.as_str())),
-            BreakerCommand::ForceClosed => drop(breaker.force_closed(why.as_str())),
+            BreakerCommand::ForceOpen { .. } => breaker.force_open(why.as_str()),
+            BreakerCommand::ForceClosed => breaker.force_closed(why.as_str()),
             BreakerCommand::Release => drop(breaker.release()),
-            BreakerCommand::Reset => drop(breaker.reset()),
+            BreakerCommand::Reset => breaker.reset(),
         }
         self.commands.lock().unwrap().push((key.into(), command, by.0, why));
         Ok(self.breaker(key).expect("it was found above"))

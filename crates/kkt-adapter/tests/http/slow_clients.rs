@@ -83,7 +83,9 @@ async fn more_bad_connections_than_places_do_not_starve_good_requests() {
     let shop = Shop::open(Setup { limits, body_timeout: never, ..Setup::default() }).await;
     let mut bad = Vec::new();
     for n in 0..500 {
-        let mut stream = TcpStream::connect(shop.address).await.unwrap();
+        let connecting = TcpStream::connect(shop.address);
+        let mut stream =
+            tokio::time::timeout(Duration::from_secs(20), connecting).await.expect("a place").unwrap();
         let start: &[u8] = match n % 3 {
             0 => b"",
             1 => b"GET / HTTP/1.1\r\nHost: loc",
