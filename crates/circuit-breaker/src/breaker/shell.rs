@@ -82,7 +82,7 @@ impl Shell {
             bus: OnceLock::new(),
             hot: Hot::default(),
             cell,
-            counters: Counters::default(),
+            counters: Counters::new(),
         };
         shell.publish(&mut lock(&shell.cell));
         shell
