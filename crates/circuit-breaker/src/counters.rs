@@ -92,7 +92,8 @@ impl Counters {
     pub(crate) fn get(&self, total: Total) -> u64 {
         let read = |cell: &Cell| cell[total as usize].load(Ordering::Relaxed);
         let places = self.row.get().map_or(&[][..], |row| row);
-        let sum = |sum: u64, place: &Place| sum.wrapping_add(read(&place.own)).wrapping_add(read(&place.shared));
+        let sum =
+            |sum: u64, place: &Place| sum.wrapping_add(read(&place.own)).wrapping_add(read(&place.shared));
         places.iter().fold(read(&self.first), sum)
     }
 }
