@@ -589,14 +589,14 @@ impl Model {
                     self.go(at, Mode::Closed(History::default()), Rule::RampCompleted);
                 }
             }
-            Mode::MetricsOnly { history, until: until @ None, epoch: present } if *present == epoch => {
-                if fires(history).is_some() {
-                    *until = Some(at + rules.recovery_ms);
-                    self.totals.would_open += 1;
-                    // Nothing of this virtual period is watched any more.
-                    for call in self.calls.iter_mut().filter(|call| call.generation == self.generation) {
-                        call.charged |= call.watched_from.take().is_some();
-                    }
+            Mode::MetricsOnly { history, until: until @ None, epoch: present }
+                if *present == epoch && fires(history).is_some() =>
+            {
+                *until = Some(at + rules.recovery_ms);
+                self.totals.would_open += 1;
+                // Nothing of this virtual period is watched any more.
+                for call in self.calls.iter_mut().filter(|call| call.generation == self.generation) {
+                    call.charged |= call.watched_from.take().is_some();
                 }
             }
             _ => {}
