@@ -589,9 +589,10 @@ impl Model {
                     self.go(at, Mode::Closed(History::default()), Rule::RampCompleted);
                 }
             }
-            Mode::MetricsOnly { history, until: until @ None, epoch: present }
-                if *present == epoch && fires(history).is_some() =>
-            {
+            Mode::MetricsOnly { history, until: until @ None, epoch: present } if *present == epoch => {
+                if fires(history).is_none() {
+                    return;
+                }
                 *until = Some(at + rules.recovery_ms);
                 self.totals.would_open += 1;
                 // Nothing of this virtual period is watched any more.
