@@ -34,11 +34,17 @@ macro_rules! settings {
     )*};
 }
 
+/// Shared by all breakers without a name.
+fn no_name() -> Arc<str> {
+    static NO_NAME: std::sync::OnceLock<Arc<str>> = std::sync::OnceLock::new();
+    Arc::clone(NO_NAME.get_or_init(|| Arc::from("")))
+}
+
 impl Builder {
     pub(super) fn new() -> Self {
         Builder {
             config: Config::default(),
-            name: Arc::from(""),
+            name: no_name(),
             clock: Source::System(SystemClock::new()),
             seed: None,
             shadow: None,

@@ -69,6 +69,8 @@ pub(super) struct Cell {
 pub(super) struct Context {
     /// The event of a transition that the step itself makes waits for its cause's text.
     pub(super) cause_follows: bool,
+    /// The step is a success.
+    pub(super) is_success: bool,
     /// The step is a person's command.
     pub(super) order: Option<Order>,
 }
@@ -77,14 +79,8 @@ impl Shell {
     pub(super) fn new(name: Arc<str>, clock: Source, core: Core, shadow: Option<Shadow>) -> Self {
         let cell =
             Mutex::new(Cell { core, slack: 0, sequence: 0, record: None, shadow: shadow.map(Box::new) });
-        let shell = Shell {
-            clock,
-            name,
-            bus: OnceLock::new(),
-            hot: Hot::default(),
-            cell,
-            counters: Counters::default(),
-        };
+        let shell =
+            Shell { clock, name, bus: OnceLock::new(), hot: Hot::default(), cell, counters: Counters::new() };
         shell.publish(&mut lock(&shell.cell));
         shell
     }
@@ -148,8 +144,8 @@ impl Shell {
             _ if is_full => State::HalfOpen,
             _ => return None,
         };
-        let now = self.clock.coarse();
         let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+        let now = self.clock.now_against(deadline);
         if now >= deadline && deadline != Tick::MAX {
             return None;
         }
@@ -204,7 +200,8 @@ impl Shell {
         let timed = grant.started != Tick::MAX;
         let mut now = Tick::from_nanos(0);
         if word.is_checked() {
-            now = if timed { self.clock.now() } else { self.clock.coarse() };
+            let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+            now = if timed { self.clock.now() } else { self.clock.now_against(deadline) };
         }
         loop {
             if word.generation() != grant.generation || !word.permits_untold() {
@@ -255,7 +252,7 @@ impl Shell {
     /// The call ended: tells the core, and formats `cause` if it makes a transition (B19c).
     pub(crate) fn finish(&self, grant: Grant, outcome: Outcome, cause: Option<&dyn fmt::Display>) {
         let (effects, caused) = self.enter(
-            Context { cause_follows: cause.is_some(), order: None },
+            Context { cause_follows: cause.is_some(), is_success: outcome == Outcome::Success, order: None },
             |now| Input::Finish(grant, outcome, grant.elapsed_ns(now)),
             |_, effects, _| effects.caused_change().map(|change| change.generation),
         );
@@ -306,7 +303,13 @@ impl Shell {
     ) -> (Effects, R) {
         let mut cell = lock(&self.cell);
         self.absorb(&mut cell);
-        let now = self.clock.now();
+        let word = Word(self.hot.word.load(Ordering::Relaxed));
+        let now = if context.is_success && word.is_unjudged_closed() {
+            // It opens nothing, so no deadline is reckoned from it.
+            self.clock.coarse()
+        } else {
+            self.clock.now()
+        };
         let cell_now = &mut *cell;
         let effects = match &mut cell_now.shadow {
             None => cell_now.core.step(now, input(now)),

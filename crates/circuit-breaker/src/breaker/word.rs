@@ -3,10 +3,10 @@ use crate::state::{GENERATION_BITS, Published, State};
 /// What the hot paths have to know, packed into one atomic word.
 ///
 /// ```text
-///  63                                  22 21            6   5      4       3     2..0
-/// ┌──────────────────────────────────────┬───────────────┬──────┬─────────┬───────┬──────┐
-/// │ generation (42 bits)                 │ slack (16)    │ told │ checked │ timed │ mode │
-/// └──────────────────────────────────────┴───────────────┴──────┴─────────┴───────┴──────┘
+///  63                               22 21          7     6      5      4       3     2..0
+/// ┌───────────────────────────────────┬─────────────┬────────┬──────┬─────────┬───────┬──────┐
+/// │ generation (42 bits)              │ slack (15)  │ judged │ told │ checked │ timed │ mode │
+/// └───────────────────────────────────┴─────────────┴────────┴──────┴─────────┴───────┴──────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
@@ -15,8 +15,9 @@ const MODE_MASK: u64 = 0b111;
 const TIMED: u64 = 1 << 3;
 const CHECKED: u64 = 1 << 4;
 const TOLD: u64 = 1 << 5;
-const SLACK_SHIFT: u32 = 6;
-const SLACK_MASK: u64 = 0xFFFF;
+const JUDGED: u64 = 1 << 6;
+const SLACK_SHIFT: u32 = 7;
+const SLACK_MASK: u64 = 0x7FFF;
 const GENERATION_SHIFT: u32 = 64 - GENERATION_BITS;
 const CLOSED: u64 = State::Closed as u64;
 
@@ -35,6 +36,7 @@ impl Word {
         Word(
             published.generation << GENERATION_SHIFT
                 | slack << SLACK_SHIFT
+                | flag(published.judged, JUDGED)
                 | flag(published.told, TOLD)
                 | flag(published.checked, CHECKED)
                 | flag(published.timed, TIMED)
@@ -88,6 +90,11 @@ impl Word {
     #[inline]
     pub(super) fn is_checked(self) -> bool {
         self.0 & CHECKED != 0
+    }
+
+    /// CLOSED, and a success that the core is told of changes the count of failures in a row at most.
+    pub(super) fn is_unjudged_closed(self) -> bool {
+        self.0 & (MODE_MASK | TOLD | JUDGED) == CLOSED
     }
 
     #[inline]

@@ -14,6 +14,8 @@ pub(crate) struct Published {
     pub(crate) timed: bool,
     /// A success has to be compared with `slow_ns` or `deadline`.
     pub(crate) checked: bool,
+    /// CLOSED: a success can open the circuit, so that it needs the precise time.
+    pub(crate) judged: bool,
     /// Every permit and every outcome has to be told to the core.
     pub(crate) told: bool,
     /// Until when this holds.
@@ -35,6 +37,7 @@ impl Core {
             slack: Some(0),
             timed: slow_ns != u64::MAX || matches!(config.on_drop, OnDrop::FailureAfter(_)),
             checked: slow_ns != u64::MAX,
+            judged: false,
             told: false,
             deadline: Tick::MAX,
             since: self.since,
@@ -46,6 +49,7 @@ impl Core {
             Phase::Closed(trip) => {
                 published.slack = trip.slack(config);
                 if let Some(window) = &trip.window {
+                    published.judged = true;
                     published.deadline = window.valid_until();
                     published.checked |= published.deadline != Tick::MAX;
                 }
