@@ -136,7 +136,8 @@ impl CircuitBreaker {
             let shadow = cell.shadow.as_ref().map(|shadow| shadow.view());
             (now, cell.core.view(), shadow, Arc::clone(cell.core.config()), self.explanation(cell, now))
         };
-        let (_, (now, view, shadow, config, explanation)) = shell.enter(Context::default(), |_| Input::Look, read);
+        let (_, (now, view, shadow, config, explanation)) =
+            shell.enter(Context::default(), |_| Input::Look, read);
         let hint = Duration::from_nanos(config.retry_hint_ns);
         let left = view.deadline.map(|deadline| deadline.since(now));
         let (retry_after, half_open_left) = match view.state {

@@ -80,7 +80,11 @@ impl<C, W> CircuitBreakerLayer<C, W> {
         S: Fn(Duration) -> F,
         F: Future<Output = ()>,
     {
-        CircuitBreakerLayer { breaker: self.breaker, classifier: self.classifier, wait: BackPressure::new(sleep) }
+        CircuitBreakerLayer {
+            breaker: self.breaker,
+            classifier: self.classifier,
+            wait: BackPressure::new(sleep),
+        }
     }
 }
 

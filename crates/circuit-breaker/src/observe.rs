@@ -30,7 +30,14 @@ pub fn trace(event: &Event) {
         }
         EventKind::ShadowTransition { from, to, reason } => {
             let (from, to, reason) = (from.as_str(), to.as_str(), tracing::field::display(reason));
-            tracing::info!(breaker, generation, from, to, reason, "the shadow configuration's circuit changed");
+            tracing::info!(
+                breaker,
+                generation,
+                from,
+                to,
+                reason,
+                "the shadow configuration's circuit changed"
+            );
         }
         EventKind::ConfigReplaced => tracing::info!(breaker, generation, "configuration replaced"),
     }
@@ -73,7 +80,8 @@ pub fn record(snapshot: &Snapshot) {
     gauge!("circuit_breaker_state", "name" => name.clone()).set(f64::from(snapshot.state as u8));
     for state in State::ALL {
         let seconds = snapshot.time_in_state.of(state).as_secs_f64();
-        gauge!("circuit_breaker_state_seconds", "name" => name.clone(), "state" => state.as_str()).set(seconds);
+        gauge!("circuit_breaker_state_seconds", "name" => name.clone(), "state" => state.as_str())
+            .set(seconds);
     }
     let failures = f64::from(snapshot.consecutive_failures);
     gauge!("circuit_breaker_consecutive_failures", "name" => name.clone()).set(failures);

@@ -153,7 +153,17 @@ impl fmt::Display for Explanation {
 
 impl Snapshot {
     pub(crate) fn read(cut: Cut, counters: &Counters) -> Self {
-        let Cut { name, view, explanation, shadow, config, now_age, retry_after, half_open_left, last_failure } = cut;
+        let Cut {
+            name,
+            view,
+            explanation,
+            shadow,
+            config,
+            now_age,
+            retry_after,
+            half_open_left,
+            last_failure,
+        } = cut;
         let mut time_in_state = TimeInState(view.counts.spent_ns.map(Duration::from_nanos));
         let stay = &mut time_in_state.0[view.state as usize];
         *stay = stay.saturating_add(now_age);

@@ -9,7 +9,9 @@ mod model;
 use circuit_breaker::{CircuitBreaker, Command, ManualClock, OnDrop, OverdueAs, Permit, State};
 use model::{Fault, Model, Outcome, Rules, Seen, Shape, Totals, WindowRules};
 use proptest::prelude::*;
-use proptest::test_runner::{Config as RunnerConfig, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::test_runner::{
+    Config as RunnerConfig, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
+};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
@@ -49,7 +51,8 @@ fn rules() -> impl Strategy<Value = Rules> {
         proptest::option::of(prop_oneof![Just((2.0, 35_000u64)), Just((3.0, 10_000))]),
         prop_oneof![Just(5_000u64), Just(60_000)],
     );
-    let probes = (1u32..4, 1u32..4, proptest::option::of(prop_oneof![Just(500u64), Just(20_000)]), any::<bool>());
+    let probes =
+        (1u32..4, 1u32..4, proptest::option::of(prop_oneof![Just(500u64), Just(20_000)]), any::<bool>());
     let calls = (
         proptest::option::of(window()),
         prop_oneof![
@@ -100,7 +103,15 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Command::Reset),
     ];
     let time = prop_oneof![
-        Just(0u64), Just(1), Just(99), Just(100), Just(500), Just(999), Just(1_000), Just(5_000), Just(10_000),
+        Just(0u64),
+        Just(1),
+        Just(99),
+        Just(100),
+        Just(500),
+        Just(999),
+        Just(1_000),
+        Just(5_000),
+        Just(10_000),
         0u64..30_000,
     ];
     prop_oneof![
@@ -126,7 +137,8 @@ struct Pair {
 impl Pair {
     fn new(rules: &Rules, fault: Option<Fault>) -> Self {
         let clock = ManualClock::new();
-        let breaker = CircuitBreaker::builder().config(rules.to_config()).clock(clock.clone()).build().unwrap();
+        let breaker =
+            CircuitBreaker::builder().config(rules.to_config()).clock(clock.clone()).build().unwrap();
         Pair { clock, breaker, model: Model::new(rules.clone(), fault), permits: Vec::new() }
     }
 
@@ -143,7 +155,8 @@ impl Pair {
     }
 
     fn run(&mut self, action: Action) -> Result<(), TestCaseError> {
-        let pick = |permits: &Vec<(Permit, usize)>, n: usize| (!permits.is_empty()).then(|| n % permits.len());
+        let pick =
+            |permits: &Vec<(Permit, usize)>, n: usize| (!permits.is_empty()).then(|| n % permits.len());
         match action {
             Action::Acquire => self.acquire()?,
             Action::Calls(calls) => {
@@ -232,7 +245,8 @@ impl Pair {
 }
 
 fn seed() -> u64 {
-    let given = std::env::var("BREAKER_SEED").ok().map(|text| text.parse().expect("BREAKER_SEED is a number"));
+    let given =
+        std::env::var("BREAKER_SEED").ok().map(|text| text.parse().expect("BREAKER_SEED is a number"));
     given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
 }
 
@@ -240,7 +254,8 @@ fn seed() -> u64 {
 fn check(seed: u64, cases: u32, fault: Option<Fault>) -> Result<(), TestError<(Rules, Vec<Action>)>> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = RunnerConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Default::default() };
+    let config =
+        RunnerConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Default::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     runner.run(&(rules(), proptest::collection::vec(action(), 1..80)), |(rules, actions)| {
         let mut pair = Pair::new(&rules, fault);
@@ -255,7 +270,8 @@ fn check(seed: u64, cases: u32, fault: Option<Fault>) -> Result<(), TestError<(R
 #[test]
 fn every_random_history_goes_as_the_rules_say() {
     let seed = seed();
-    let cases = std::env::var("BREAKER_CASES").map_or(10_000, |text| text.parse().expect("BREAKER_CASES is a number"));
+    let cases = std::env::var("BREAKER_CASES")
+        .map_or(10_000, |text| text.parse().expect("BREAKER_CASES is a number"));
     println!("BREAKER_SEED={seed} BREAKER_CASES={cases}");
     if let Err(TestError::Fail(reason, (rules, actions))) = check(seed, cases, None) {
         let history: String = actions.iter().map(|action| format!("    {action:?}\n")).collect();

@@ -4,7 +4,6 @@ use super::Shell;
 use crate::classify::Verdict;
 use crate::rejected::{CallError, Rejected};
 use crate::state::{Grant, Outcome};
-use std::cell::Cell;
 use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
@@ -16,18 +15,18 @@ const FAILURE: Outcome = Outcome::Failure { retry_after_ns: 0 };
 struct Running<'a> {
     shell: &'a Shell,
     grant: Grant,
-    is_inside: Cell<bool>,
-    is_open: Cell<bool>,
+    is_inside: bool,
+    is_open: bool,
 }
 
 impl<'a> Running<'a> {
     fn new(shell: &'a Shell, grant: Grant, is_inside: bool) -> Self {
-        Running { shell, grant, is_inside: Cell::new(is_inside), is_open: Cell::new(true) }
+        Running { shell, grant, is_inside, is_open: true }
     }
 
     #[inline]
-    fn end<T, E>(self, result: Result<T, E>) -> Result<T, CallError<E>> {
-        self.is_open.set(false);
+    fn end<T, E>(mut self, result: Result<T, E>) -> Result<T, CallError<E>> {
+        self.is_open = false;
         match result {
             Ok(value) => {
                 self.shell.success(self.grant);
@@ -41,14 +40,14 @@ impl<'a> Running<'a> {
     }
 
     fn end_classified<T, E>(
-        self,
+        mut self,
         result: Result<T, E>,
         classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
     ) -> Result<T, CallError<E>> {
-        self.is_inside.set(true); // The classifier is the operation's too, should it panic.
+        self.is_inside = true; // The classifier is the operation's too, should it panic.
         let elapsed_ns = self.shell.elapsed_ns(self.grant);
         let verdict = classifier(&result, Duration::from_nanos(elapsed_ns));
-        self.is_open.set(false);
+        self.is_open = false;
         self.shell.conclude(self.grant, verdict);
         result.map_err(CallError::Inner)
     }
@@ -56,8 +55,8 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if self.is_open.get() {
-            let outcome = if self.is_inside.get() { FAILURE } else { Outcome::Dropped };
+        if self.is_open {
+            let outcome = if self.is_inside { FAILURE } else { Outcome::Dropped };
             self.shell.finish(self.grant, outcome, None);
         }
     }
@@ -141,8 +140,8 @@ pub(super) async fn call_async<T, E>(
     shell: &Shell,
     op: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CallError<E>> {
-    let running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, false);
-    let result = guarded(&running, op).await;
+    let mut running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, false);
+    let result = guarded(&mut running, op).await;
     running.end(result)
 }
 
@@ -151,18 +150,18 @@ pub(super) async fn call_async_classified<T, E>(
     op: impl Future<Output = Result<T, E>>,
     classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
 ) -> Result<T, CallError<E>> {
-    let running = Running::new(shell, shell.acquire_timed().map_err(CallError::Rejected)?, false);
-    let result = guarded(&running, op).await;
+    let mut running = Running::new(shell, shell.acquire_timed().map_err(CallError::Rejected)?, false);
+    let result = guarded(&mut running, op).await;
     running.end_classified(result, classifier)
 }
 
 /// Polls `op` so that an unwind out of a poll is told apart from a drop between two polls.
-async fn guarded<T>(running: &Running<'_>, op: impl Future<Output = T>) -> T {
+async fn guarded<T>(running: &mut Running<'_>, op: impl Future<Output = T>) -> T {
     let mut op = pin!(op);
     std::future::poll_fn(|context| {
-        running.is_inside.set(true);
+        running.is_inside = true;
         let poll = op.as_mut().poll(context);
-        running.is_inside.set(false);
+        running.is_inside = false;
         poll
     })
     .await

@@ -75,15 +75,10 @@ pub(super) struct Context {
 
 impl Shell {
     pub(super) fn new(name: Arc<str>, clock: Source, core: Core, shadow: Option<Shadow>) -> Self {
-        let cell = Mutex::new(Cell { core, slack: 0, sequence: 0, record: None, shadow: shadow.map(Box::new) });
-        let shell = Shell {
-            clock,
-            name,
-            bus: OnceLock::new(),
-            hot: Hot::default(),
-            cell,
-            counters: Counters::default(),
-        };
+        let cell =
+            Mutex::new(Cell { core, slack: 0, sequence: 0, record: None, shadow: shadow.map(Box::new) });
+        let shell =
+            Shell { clock, name, bus: OnceLock::new(), hot: Hot::default(), cell, counters: Counters::new() };
         shell.publish(&mut lock(&shell.cell));
         shell
     }

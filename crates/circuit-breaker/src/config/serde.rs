@@ -75,22 +75,53 @@ struct WindowForm {
     slow_call_rate_threshold: Option<f64>,
 }
 
+/// Not a tagged enum: those do not read numbers when serde_json keeps their full precision.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum BackoffForm {
-    Fixed {
-        #[serde(default)]
-        jitter: f64,
-    },
-    Exponential {
-        multiplier: f64,
-        max: Seconds,
-        #[serde(default)]
-        jitter: f64,
-    },
+#[serde(deny_unknown_fields)]
+struct BackoffForm {
+    kind: BackoffKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    multiplier: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max: Option<Seconds>,
+    #[serde(default)]
+    jitter: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum BackoffKind {
+    Fixed,
+    Exponential,
     /// A function is code: it can be shown, not read.
     #[serde(skip_deserializing)]
-    Custom { jitter: f64 },
+    Custom,
+}
+
+impl From<&Backoff> for BackoffForm {
+    fn from(backoff: &Backoff) -> Self {
+        let (kind, multiplier, max) = match backoff.growth {
+            Growth::Fixed => (BackoffKind::Fixed, None, None),
+            Growth::Exponential { multiplier, max_ns } => {
+                (BackoffKind::Exponential, Some(multiplier), Some(span(max_ns)))
+            }
+            Growth::Custom(_) => (BackoffKind::Custom, None, None),
+        };
+        BackoffForm { kind, multiplier, max, jitter: backoff.jitter }
+    }
+}
+
+impl BackoffForm {
+    fn backoff(self) -> Result<Backoff, &'static str> {
+        let backoff = match (self.kind, self.multiplier, self.max) {
+            (BackoffKind::Fixed | BackoffKind::Custom, None, None) => Backoff::fixed(),
+            (BackoffKind::Exponential, Some(multiplier), Some(max)) => {
+                Backoff::exponential(multiplier, max.0)
+            }
+            _ => return Err("backoff: `multiplier` and `max` belong to kind = exponential, and to it both"),
+        };
+        Ok(backoff.jitter(self.jitter))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,7 +153,6 @@ fn span(ns: u64) -> Seconds {
 
 impl From<&Config> for Form {
     fn from(config: &Config) -> Self {
-        let jitter = config.backoff.jitter;
         Form {
             failure_threshold: config.failure_threshold,
             recovery_timeout: span(config.recovery_timeout_ns),
@@ -130,13 +160,7 @@ impl From<&Config> for Form {
             half_open_max_calls: config.half_open_max_calls,
             half_open_timeout: config.half_open_timeout_ns.map(span),
             window: config.window.as_deref().map(WindowForm::from),
-            backoff: match config.backoff.growth {
-                Growth::Fixed => BackoffForm::Fixed { jitter },
-                Growth::Exponential { multiplier, max_ns } => {
-                    BackoffForm::Exponential { multiplier, max: span(max_ns), jitter }
-                }
-                Growth::Custom(_) => BackoffForm::Custom { jitter },
-            },
+            backoff: BackoffForm::from(&config.backoff),
             on_drop: match config.on_drop {
                 OnDrop::Neutral => OnDropForm::Neutral,
                 OnDrop::Failure => OnDropForm::Failure,
@@ -200,12 +224,7 @@ impl Serialize for Config {
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let form = Form::deserialize(from)?;
-        let backoff = match form.backoff {
-            BackoffForm::Fixed { jitter } | BackoffForm::Custom { jitter } => Backoff::fixed().jitter(jitter),
-            BackoffForm::Exponential { multiplier, max, jitter } => {
-                Backoff::exponential(multiplier, max.0).jitter(jitter)
-            }
-        };
+        let backoff = form.backoff.backoff().map_err(D::Error::custom)?;
         let on_drop = match form.on_drop {
             OnDropForm::Neutral => OnDrop::Neutral,
             OnDropForm::Failure => OnDrop::Failure,

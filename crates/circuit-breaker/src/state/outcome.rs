@@ -1,9 +1,7 @@
 use super::overdue::InFlight;
 use super::phase::{Climb, Timeout};
 use super::trip::Sign;
-use super::{
-    Core, Denial, Effects, GENERATION_MASK, Grant, Note, Outcome, Phase, Reason, Rule, Tally, Trip,
-};
+use super::{Core, Denial, Effects, GENERATION_MASK, Grant, Note, Outcome, Phase, Reason, Rule, Tally, Trip};
 use crate::clock::Tick;
 use crate::config::OnDrop;
 

@@ -123,11 +123,25 @@ struct History {
 #[derive(Clone, Debug)]
 enum Mode {
     Closed(History),
-    Open { opened: u64, until: u64, asked: u64 },
-    HalfOpen { successes: u32, in_flight: u32, real_probes: u32, timeout: Option<(u64, u64)>, ramp: Option<Climb> },
+    Open {
+        opened: u64,
+        until: u64,
+        asked: u64,
+    },
+    HalfOpen {
+        successes: u32,
+        in_flight: u32,
+        real_probes: u32,
+        timeout: Option<(u64, u64)>,
+        ramp: Option<Climb>,
+    },
     ForcedOpen,
     ForcedClosed,
-    MetricsOnly { history: History, until: Option<u64>, epoch: u32 },
+    MetricsOnly {
+        history: History,
+        until: Option<u64>,
+        epoch: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -232,7 +246,8 @@ impl Model {
                     *in_flight += 1;
                     *real_probes += 1;
                     if timeout.is_none() {
-                        *timeout = Some((self.now, self.now + rules.half_open_ms.unwrap_or(rules.recovery_ms)));
+                        *timeout =
+                            Some((self.now, self.now + rules.half_open_ms.unwrap_or(rules.recovery_ms)));
                     }
                 }
                 permitted
@@ -277,9 +292,9 @@ impl Model {
 
     fn watched(&self) -> impl Iterator<Item = &Call> {
         let generation = self.generation;
-        self.calls.iter().filter(move |call| {
-            call.generation == generation && !call.charged && call.watched_from.is_some()
-        })
+        self.calls
+            .iter()
+            .filter(move |call| call.generation == generation && !call.charged && call.watched_from.is_some())
     }
 
     pub fn finish(&mut self, permit: usize, outcome: Outcome) {
@@ -442,7 +457,8 @@ impl Model {
                 _ => None,
             };
             let oldest = self.watched().filter_map(|call| call.watched_from).min();
-            let charge_ns = self.rules.overdue_ms.and_then(|time_ms| oldest.map(|from| from + time_ms * 1_000_000));
+            let charge_ns =
+                self.rules.overdue_ms.and_then(|time_ms| oldest.map(|from| from + time_ms * 1_000_000));
             let now_ns = self.now * 1_000_000;
             let timer_ns = timer.map(|time_ms| time_ms * 1_000_000).filter(|&due| due <= now_ns);
             let charge_ns = charge_ns.filter(|&due| due <= now_ns);
@@ -477,7 +493,8 @@ impl Model {
 
     fn charge(&mut self, at: u64, bucket: Option<u64>) {
         let generation = self.generation;
-        let due = |call: &&mut Call| call.generation == generation && !call.charged && call.watched_from == bucket;
+        let due =
+            |call: &&mut Call| call.generation == generation && !call.charged && call.watched_from == bucket;
         let charged = self.calls.iter_mut().filter(due).map(|call| call.charged = true).count();
         for _ in 0..charged {
             self.totals.overdue += 1;
