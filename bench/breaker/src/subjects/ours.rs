@@ -3,7 +3,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use circuit_breaker::{CallError, CircuitBreaker, Window};
+use circuit_breaker::{Builder, CallError, CircuitBreaker, Window};
 
 use super::{FOREVER, keep, one_in_ten, operation, ready, shared};
 use crate::harness::Subject;
@@ -20,23 +20,26 @@ fn call_ok(breaker: &CircuitBreaker, calls: u32) {
 }
 
 /// The consecutive rule alone, as configured by default.
-pub fn build() -> CircuitBreaker {
-    CircuitBreaker::builder().failure_threshold(5).recovery_timeout(FOREVER).build().expect("possible")
+fn consecutive() -> Builder {
+    CircuitBreaker::builder().failure_threshold(5).recovery_timeout(FOREVER)
 }
 
-fn count_windowed() -> CircuitBreaker {
-    let window = Window::count(100).minimum_calls(100).failure_rate_threshold(50.0);
-    windowed(window)
+fn build() -> CircuitBreaker {
+    consecutive().build().expect("possible")
 }
 
-fn time_windowed() -> CircuitBreaker {
-    let window = Window::time(10, Duration::from_secs(1)).minimum_calls(100).failure_rate_threshold(50.0);
-    windowed(window)
+fn count_windowed() -> Builder {
+    consecutive().window(Window::count(100).minimum_calls(100).failure_rate_threshold(50.0))
 }
 
-fn windowed(window: Window) -> CircuitBreaker {
-    let builder = CircuitBreaker::builder().failure_threshold(5).recovery_timeout(FOREVER);
-    builder.window(window).build().expect("possible")
+fn time_windowed() -> Builder {
+    let window = Window::time(10, Duration::from_secs(1));
+    consecutive().window(window.minimum_calls(100).failure_rate_threshold(50.0))
+}
+
+/// Many breakers of one configuration, as a registry holds them.
+fn hold_built_from(builder: &Builder) -> Bytes {
+    hold(|| builder.clone().build().expect("possible"))
 }
 
 /// A breaker that two threads have called.
@@ -47,24 +50,28 @@ fn called_by_two_threads() -> CircuitBreaker {
     breaker
 }
 
-/// The kinds whose memory is measured, with what they are.
-pub fn memory() -> [(&'static str, fn() -> Bytes); 4] {
+/// A kind whose memory is measured: what it is, and how.
+type Kind = (&'static str, fn() -> Bytes);
+
+/// The kinds whose memory is measured.
+pub fn memory() -> [Kind; 5] {
     [
-        ("consecutive", || hold(build)),
-        ("count window 100", || hold(count_windowed)),
-        ("time window 10 × 1 s", || hold(time_windowed)),
+        ("consecutive", || hold_built_from(&consecutive())),
+        ("consecutive, each with a configuration of its own", || hold(build)),
+        ("count window 100", || hold_built_from(&count_windowed())),
+        ("time window 10 × 1 s", || hold_built_from(&time_windowed())),
         ("consecutive, called by two threads", || hold_many(5_000, called_by_two_threads)),
     ]
 }
 
 pub fn count_window() -> Arc<dyn Subject> {
-    let breaker = count_windowed();
+    let breaker = count_windowed().build().expect("possible");
     call_ok(&breaker, 100);
     shared(breaker, call_ok, permits)
 }
 
 pub fn time_window(calls_in_it: u32) -> Arc<dyn Subject> {
-    let breaker = time_windowed();
+    let breaker = time_windowed().build().expect("possible");
     call_ok(&breaker, calls_in_it);
     shared(breaker, call_ok, permits)
 }
