@@ -54,6 +54,13 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..error }
     }
 
+    /// Not so fast: 429 with `Retry-After`.
+    #[must_use]
+    pub fn too_many(detail: impl Into<String>, retry_after: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail);
+        Self { retry_after: Some(retry_after), ..error }
+    }
+
     /// Nobody by that name, or not for this request: 404.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
@@ -142,6 +149,7 @@ impl From<BufferError> for ApiError {
             BufferError::Full { retry_after, .. } => Self::unavailable("buffer_full", text, retry_after),
             BufferError::NotAllowed { .. } => Self::new(StatusCode::CONFLICT, "wrong_state", text),
             BufferError::NotFound => Self::not_found(text),
+            BufferError::Damaged(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "document_damaged", text),
             BufferError::Failed(_) => Self::unavailable("storage_failed", text, Duration::from_secs(30)),
         }
     }
