@@ -203,7 +203,10 @@ impl Api {
             ensure!(status.is_success(), "{status}: {body}");
             let id = body["receipt_id"].as_str().context("the answer names the receipt")?.to_owned();
             let printed = body["status"] == "printed";
-            taken.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (till.to_owned(), printed));
+            taken
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(id, (till.to_owned(), printed));
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
