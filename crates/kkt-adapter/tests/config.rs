@@ -398,6 +398,46 @@ fn no_input_makes_the_loader_panic() {
 }
 
 #[test]
+fn whatever_the_section_breaker_allows_makes_a_breaker() {
+    let edges = |key: &str| match config::keys().find(|k| k.path == key).unwrap().kind {
+        config::Kind::Integer(min, max) => [min.to_string(), max.to_string()],
+        config::Kind::Span(min, max) => [min, max].map(config::units::show_duration),
+        config::Kind::Decimal(min, max) => [min.to_string(), max.to_string()],
+        ref other => panic!("{other:?}"),
+    };
+    let settings = [
+        "breaker.failure_threshold",
+        "breaker.recovery_timeout",
+        "breaker.success_threshold",
+        "breaker.half_open_max_calls",
+        "breaker.half_open_timeout",
+        "breaker.retry_after_max",
+        "breaker.backoff.multiplier",
+        "breaker.backoff.max",
+        "breaker.backoff.jitter",
+    ];
+    for edge in [0, 1] {
+        let mut given = Given::nothing().variable("KKT_BREAKER__BACKOFF__KIND", "exponential");
+        for key in settings {
+            let variable = config::keys().find(|k| k.path == key).unwrap().variable;
+            given = given.variable(variable, &edges(key)[edge]);
+        }
+        let breaker = given.good().config.breaker;
+        let Backoff::Exponential { multiplier, max, jitter } = breaker.backoff() else { panic!() };
+        circuit_breaker::CircuitBreaker::builder()
+            .failure_threshold(breaker.failure_threshold)
+            .recovery_timeout(breaker.recovery_timeout)
+            .success_threshold(breaker.success_threshold)
+            .half_open_max_calls(breaker.half_open_max_calls)
+            .half_open_timeout(breaker.half_open_timeout.unwrap())
+            .retry_after_max(breaker.retry_after_max)
+            .backoff(circuit_breaker::Backoff::exponential(multiplier, max).jitter(jitter))
+            .build()
+            .unwrap();
+    }
+}
+
+#[test]
 fn every_variable_is_named_after_its_key() {
     for key in config::keys() {
         assert_eq!(

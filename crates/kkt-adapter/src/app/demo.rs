@@ -8,6 +8,7 @@ use ofd_sim::{Plan, Rule, Simulator};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,12 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What the tills saw: the document number by the receipt's id.
 type Taken = Arc<Mutex<BTreeMap<String, (String, bool)>>>;
 
-/// Tells the story; the process's exit code is 0 exactly if nothing was lost, doubled or put out of order.
+/// Tells the story, in plain lines if `plain` or if nobody looks; the process's exit code is 0 exactly if nothing was lost, doubled or put out of order.
 ///
 /// # Errors
 /// What kept the story from being told to its end.
-pub async fn demo() -> anyhow::Result<bool> {
-    let screen = Screen::new();
+pub async fn demo(plain: bool) -> anyhow::Result<ExitCode> {
+    let screen = Screen::new(plain);
     let folder = tempfile::tempdir().context("a temporary folder for the demo")?;
     let sim = Simulator::start(ofd_sim::Options::default()).context("the OFD simulator")?;
     let app = App::start(&configuration(folder.path(), sim.base_url())).await?;
@@ -42,7 +43,7 @@ pub async fn demo() -> anyhow::Result<bool> {
     for till in TILLS {
         tills.spawn(api.clone().ring_up(till, taken.clone(), open.clone()));
     }
-    let mut story = Story { screen: &screen, api: &api, taken: &taken, failed: Vec::new() };
+    let mut story = Story { screen: &screen, api: &api, taken: &taken };
     story.tell(&sim).await?;
     open.store(false, Ordering::Release);
     while let Some(till) = tills.join_next().await {
@@ -52,7 +53,7 @@ pub async fn demo() -> anyhow::Result<bool> {
     let right = table(&screen, &taken, &sim);
     app.stop().await;
     sim.shutdown().await;
-    Ok(right)
+    Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn configuration(folder: &std::path::Path, base_url: String) -> Config {
@@ -72,7 +73,6 @@ struct Story<'a> {
     screen: &'a Screen,
     api: &'a Api,
     taken: &'a Taken,
-    failed: Vec<String>,
 }
 
 impl Story<'_> {
@@ -203,10 +203,7 @@ impl Api {
             ensure!(status.is_success(), "{status}: {body}");
             let id = body["receipt_id"].as_str().context("the answer names the receipt")?.to_owned();
             let printed = body["status"] == "printed";
-            taken
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(id, (till.to_owned(), printed));
+            taken.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (till.to_owned(), printed));
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())

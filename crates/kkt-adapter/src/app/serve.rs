@@ -1,7 +1,10 @@
 //! `kkt-adapter serve`: starts, says where it is and that nothing is fiscal, and runs until it is told to stop.
 
 use super::App;
-use crate::config::Config;
+use crate::{
+    config::{Config, LogFormat},
+    telemetry,
+};
 use anyhow::Context;
 use std::io::Write;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// What kept it from starting.
 pub async fn serve(config: Config, warnings: Vec<String>) -> anyhow::Result<()> {
+    let json = config.telemetry.log_format == LogFormat::Json;
+    let _log = telemetry::start_log(&config.telemetry.log, json)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

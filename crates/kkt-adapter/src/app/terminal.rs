@@ -15,8 +15,8 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub fn new() -> Self {
-        let live = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    pub fn new(plain: bool) -> Self {
+        let live = !plain && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self { live, began: Instant::now(), last: RefCell::default() }
     }
 

@@ -174,10 +174,12 @@ impl Checks<'_> {
             let least = super::units::show_duration(breaker.recovery_timeout);
             self.refuse("breaker.backoff.max", format!("must be at least breaker.recovery_timeout, {least}"));
         }
-        for key in ["breaker.backoff.multiplier", "breaker.backoff.max"] {
-            if !exponential && self.values.origin(key) != Origin::Default {
-                self.warnings.push(format!("{key} has no effect while breaker.backoff.kind is \"fixed\""));
-            }
+        let inactive = super::keys()
+            .filter(|key| matches!(key.path, "breaker.backoff.multiplier" | "breaker.backoff.max"))
+            .filter(|key| !exponential && *self.values.value(key.path) != super::read::default(key));
+        for key in inactive {
+            let warning = format!("{} has no effect while breaker.backoff.kind is \"fixed\"", key.path);
+            self.warnings.push(warning);
         }
     }
 

@@ -76,6 +76,8 @@ pub fn default_file() -> String {
             comment(&mut text, key);
             let name = key.path.strip_prefix(section).map_or(key.path, |rest| &rest[1..]);
             match super::read::default(key).to_toml(&key.kind) {
+                // Written out it would contradict the `base_url` that somebody adds below it.
+                Some(value) if key.path == "ofd.kind" => _ = writeln!(text, "#{name} = {value}"),
                 Some(value) => _ = writeln!(text, "{name} = {value}"),
                 None => _ = writeln!(text, "#{name} ="),
             }

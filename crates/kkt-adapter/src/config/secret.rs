@@ -71,7 +71,7 @@ impl SecretFile {
     ///
     /// # Errors
     /// What to do, as the rule of a problem; never the content.
-    pub(super) fn read(&mut self) -> Result<Option<String>, String> {
+    pub fn read(&mut self) -> Result<Option<String>, String> {
         let path = self.path.display();
         let bytes = read_bounded(&self.path).map_err(|error| format!("cannot be read: {error}"))?;
         let text = String::from_utf8(bytes).map_err(|_| "is not a token: not UTF-8".to_owned())?;

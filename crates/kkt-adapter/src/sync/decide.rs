@@ -81,7 +81,9 @@ pub(super) fn decide(
             settle: None,
             lane: LaneNext::Pause { own: options.retry_after, endpoint: None },
         },
-        Err(OfdError::Unavailable { retry_after, .. }) => failed(options, tries, accepted, result, *retry_after),
+        Err(OfdError::Unavailable { retry_after, .. }) => {
+            failed(options, tries, accepted, result, *retry_after)
+        }
         Err(OfdError::Ambiguous(_)) => failed(options, tries, accepted, result, None),
     }
 }
@@ -184,8 +186,10 @@ mod tests {
 
     #[test]
     fn a_retry_after_is_honoured_up_to_its_cap() {
-        let asked =
-            Err(OfdError::Unavailable { reason: "429".into(), retry_after: Some(Duration::from_secs(86_400)) });
+        let asked = Err(OfdError::Unavailable {
+            reason: "429".into(),
+            retry_after: Some(Duration::from_secs(86_400)),
+        });
         let decision = decide(&SyncOptions::default(), Tries::default(), 0, &asked);
         assert_eq!(decision.endpoint, Verdict::Failure { retry_after: Some(RETRY_AFTER_MAX) });
         assert!(matches!(decision.lane, LaneNext::Pause { endpoint: Some(RETRY_AFTER_MAX), .. }));

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     domain::ids::DeviceId,
     ports::{
-        Buffer, BufferError, Clock, LaneView, Observer, OfdClient, SyncBusy, SyncControl, SyncReport, WorkerView,
+        Buffer, BufferError, Clock, LaneView, Observer, OfdClient, SyncBusy, SyncControl, SyncReport,
+        WorkerView,
     },
 };
 use async_trait::async_trait;
@@ -108,7 +109,9 @@ impl SyncEngine {
 
     /// Stops sending. A send in flight has `grace` to end; its document is safe either way.
     pub async fn stop(&self, grace: Duration) {
-        let Some(mut tasks) = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(mut tasks) = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
         self.shared.gate.hold(Duration::from_secs(86_400));
         let deadline = Instant::now() + grace;
         while self.any_lane(LaneState::Sending) && Instant::now() < deadline {

@@ -83,7 +83,8 @@ impl Gate {
             let queue = self.lock();
             queue.waiting.is_empty() && queue.not_before.is_none()
         };
-        if !free || !matches!(self.breaker.state(), State::Closed | State::ForcedClosed | State::MetricsOnly) {
+        if !free || !matches!(self.breaker.state(), State::Closed | State::ForcedClosed | State::MetricsOnly)
+        {
             return None;
         }
         self.admit().ok()

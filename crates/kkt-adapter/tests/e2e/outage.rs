@@ -82,8 +82,8 @@ async fn at_most_two_probes_are_in_flight_at_once_whatever_the_number_of_lanes()
     }
     adapter.until_breaker("OPEN").await;
     until("calls in flight have ended", async || (sim.stats().in_flight == 0).then_some(())).await;
-    sim.set_faults(Plan::ok().rule(Rule::hang()));
     sim.reset_all().unwrap();
+    sim.set_faults(Plan::ok().rule(Rule::hang()));
     adapter.until_breaker("HALF_OPEN").await;
     until("two probes", async || (sim.stats().most_in_flight == 2).then_some(())).await;
     adapter.until_breaker("OPEN").await;

@@ -19,7 +19,7 @@ async fn a_document_that_always_fails_ends_in_the_dead_letters_and_stalls_nobody
     let dead = until("the poisoned document is dead", async || {
         adapter.sell("POS-002").await;
         let dlq = adapter.get("/v1/kkt/dlq").await;
-        dlq["items"].as_array().and_then(|items| items.first().cloned())
+        dlq["dead_letters"].as_array().and_then(|items| items.first().cloned())
     })
     .await;
     assert_eq!(dead["receipt_id"], poisoned["receipt_id"]);

@@ -1,0 +1,124 @@
+//! `buffer stats | verify | export`.
+
+use super::print;
+use crate::{
+    buffer::sqlite,
+    cli::{
+        BufferCommand, Failure, Stopped,
+        remote::Adapter,
+        say,
+        table::{Column, fields, table},
+        warn,
+    },
+    config,
+};
+use serde_json::Value;
+use std::{
+    ffi::OsString,
+    fs::{File, OpenOptions},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+const TILLS: &[Column] = &[
+    Column("TILL", &["pos_id"]),
+    Column("UNPRINTED", &["unprinted"]),
+    Column("PENDING", &["pending"]),
+    Column("SYNCED", &["synced"]),
+    Column("DEAD", &["failed"]),
+    Column("CANCELLED", &["cancelled"]),
+];
+
+/// Carries it out.
+///
+/// # Errors
+/// [`Failure`]; faults found, and documents that could not be exported, are a refusal too.
+pub async fn buffer(
+    command: BufferCommand,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<ExitCode, Failure> {
+    match command {
+        BufferCommand::Stats(remote) => {
+            let answer = Adapter::new(&remote)?.get(&["v1", "kkt", "buffer", "status"]).await?;
+            print(&remote, &answer, stats);
+        }
+        BufferCommand::Verify(stopped) => verify(&database(stopped, variables)?)?,
+        BufferCommand::Export { stopped, output } => {
+            export(&database(stopped, variables)?, output.as_deref())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn stats(answer: &Value) -> String {
+    let mut whole = answer.clone();
+    let tills = whole.as_object_mut().and_then(|fields| fields.shift_remove("per_pos"));
+    match tills.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
+        None | Some([]) => fields(&whole),
+        Some(tills) => format!("{}\n\n{}", fields(&whole), table(tills, TILLS)),
+    }
+}
+
+fn database(
+    stopped: Stopped,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<PathBuf, Failure> {
+    Ok(config::load(&stopped.files().sources(variables))?.config.buffer.path())
+}
+
+fn verify(path: &Path) -> Result<(), Failure> {
+    let report = sqlite::verify(path).map_err(Failure::of)?;
+    let faults = usize::try_from(report.fault_count).unwrap_or(usize::MAX);
+    report.faults.iter().for_each(|fault| say(fault));
+    if faults > report.faults.len() {
+        say(&format!("… and {} more", faults - report.faults.len()));
+    }
+    if faults > 0 {
+        return Err(Failure::Refused(format!(
+            "{} has {faults} faults and {} good documents; at its next start the adapter sets aside what is damaged. \
+             Before that, keep a copy of the folder",
+            path.display(),
+            report.good
+        )));
+    }
+    say(&format!("{}: {} documents, all good", path.display(), report.good));
+    Ok(())
+}
+
+fn export(path: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Refused(format!("the export failed: {error}"));
+    let (written, damaged) = match output {
+        Some(output) => {
+            let file = new_file(output).map_err(|error| {
+                Failure::Usage(format!("--output {} cannot be made: {error}", output.display()))
+            })?;
+            let mut file = BufWriter::new(file);
+            let counts = sqlite::export(path, &mut file).map_err(failed)?;
+            file.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+            counts
+        }
+        None => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let counts = sqlite::export(path, &mut out).map_err(failed)?;
+            out.flush().map_err(failed)?;
+            counts
+        }
+    };
+    warn(&format!("{written} documents written"));
+    if damaged > 0 {
+        return Err(Failure::Refused(format!(
+            "{damaged} damaged documents could not be written; `buffer verify` lists them"
+        )));
+    }
+    Ok(())
+}
+
+/// Receipts name buyers and cashiers, so only the owner may read it; an existing file is never overwritten.
+fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
