@@ -176,7 +176,8 @@ impl Page {
             }
             if Instant::now() >= deadline {
                 let text = self.evaluate("document.body.innerText");
-                panic!("in vain: {what} ({expression})\n{}\n{}", answer, text.as_str().unwrap_or_default());
+                let thrown = self.console_errors().join("\n");
+                panic!("in vain: {what} ({expression})\n{thrown}\n{}", text.as_str().unwrap_or_default());
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -205,9 +206,12 @@ impl Page {
     /// Clicks in the middle of an element, as a mouse does.
     pub fn click(&self, selector: &str) {
         self.until(selector, &format!("document.querySelector({selector:?})?.checkVisibility()"));
+        // After two frames: the browser finds out what a click hits from what it has painted.
         let place = self.evaluate(&format!(
-            "(() => {{ const e = document.querySelector({selector:?}); e.scrollIntoView({{block: 'center'}}); \
-             const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
+            "document.querySelector({selector:?}).scrollIntoView({{block: 'center'}}), \
+             new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => {{ \
+             const r = document.querySelector({selector:?}).getBoundingClientRect(); \
+             return [r.x + r.width / 2, r.y + r.height / 2]; }})"
         ));
         for kind in ["mousePressed", "mouseReleased"] {
             let params =
@@ -271,8 +275,8 @@ impl Page {
         mine.filter(|event| event["method"] == method).map(|event| event["params"].clone()).collect()
     }
 
-    /// Nothing stands in the console that a developer would call an error.
-    pub fn assert_no_console_errors(&self) {
+    /// What stands in the console and a developer would call an error.
+    fn console_errors(&self) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for event in self.events("Runtime.exceptionThrown") {
             found.push(event["exceptionDetails"].to_string());
@@ -287,6 +291,12 @@ impl Page {
                 found.push(event["entry"].to_string());
             }
         }
+        found
+    }
+
+    /// Nothing of the kind stands in the console.
+    pub fn assert_no_console_errors(&self) {
+        let found = self.console_errors();
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
 

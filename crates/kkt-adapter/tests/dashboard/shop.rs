@@ -118,7 +118,8 @@ impl Shop {
     }
 
     pub fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Response {
-        self.runtime.block_on(request.send()).unwrap()
+        // Sent inside the runtime: the request's timer needs it.
+        self.runtime.block_on(async { request.send().await }).unwrap()
     }
 
     pub fn get(&self, path: &str) -> Value {

@@ -72,7 +72,7 @@ function commands(lines) {
 function card(breaker, state, act) {
   const more = state.details.get(breaker.key);
   const look = LOOKS[breaker.state] ?? LOOKS.CLOSED;
-  const since = t("since", clock(breaker.since), "").replace(/[,\s]+$/, "");
+  const since = t("since", clock(breaker.since));
   return h("li", { class: "breaker", data: { level: look.level, breaker: breaker.key, state: breaker.state } },
     h("div", { class: "breaker-head" },
       h("h3", {}, nameOf(breaker.key)),

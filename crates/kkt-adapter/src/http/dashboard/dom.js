@@ -57,7 +57,8 @@ export function keyed(container, items, key, content, make) {
     const text = JSON.stringify(content(item));
     let row = before.get(name);
     before.delete(name);
-    if (!row || row.seen !== text) {
+    // A row that is just being pressed waits for its next turn: replaced now, it would lose the click.
+    if (!row || (row.seen !== text && !row.matches(":active"))) {
       const fresh = make(item);
       fresh.dataset.key = name;
       fresh.seen = text;

@@ -92,7 +92,7 @@ const TEXTS = {
   FORCED_CLOSED: ["Защита отключена", "Protection off"],
   METRICS_ONLY: ["Только наблюдение", "Watching only"],
   noData: ["нет данных", "no data"],
-  since: ["с {0}, {1}", "since {0}, for {1}"],
+  since: ["с {0}", "since {0}"],
   forcedUntil: ["само закончится через {0}", "ends by itself in {0}"],
   why: ["Почему:", "Why:"],
   counts: ["успешно {0}, отказов {1}", "{0} successes, {1} failures"],
