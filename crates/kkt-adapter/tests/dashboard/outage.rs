@@ -2,9 +2,9 @@
 
 use super::{
     chrome::Chrome,
-    shop::{Setup, Shop},
+    shop::{Setup, Shop, reject_receipts},
 };
-use ofd_sim::{Plan, Rule};
+use ofd_sim::Plan;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -107,7 +107,7 @@ fn the_keyboard_alone_is_enough_to_force_the_breaker_open() {
 #[test]
 fn a_dead_letter_is_requeued_and_another_one_closed() {
     let shop = Shop::open();
-    shop.sim.set_faults(Plan::ok().rule(Rule::reject(7).receipts()));
+    shop.sim.set_faults(reject_receipts());
     shop.sell_as("POS-001", "bad-1", "Линза");
     shop.sell_as("POS-001", "bad-2", "Линза");
     let chrome = Chrome::start();

@@ -2,9 +2,9 @@
 
 use super::{
     chrome::{Chrome, Page},
-    shop::{Setup, Shop},
+    shop::{Setup, Shop, reject_receipts},
 };
-use ofd_sim::{Plan, Rule};
+use ofd_sim::Plan;
 use std::{path::PathBuf, process::Command};
 
 fn take(page: &Page, name: &str, width: u32, dark: bool) {
@@ -54,7 +54,7 @@ fn pictures() {
     take(&ru, "dashboard-light-ru", 1_440, false);
     take(&en, "dashboard-dark-en", 1_440, true);
 
-    shop.sim.set_faults(Plan::ok().rule(Rule::reject(7).receipts().times(1)));
+    shop.sim.set_faults(reject_receipts());
     shop.sell_as("POS-003", "5b0c4e1a-0007", "Оправа без кода товара");
     shop.until("a dead letter", || (shop.get("/v1/kkt/dlq")["dlq_size"] == 1).then_some(()));
     shop.break_ofd();

@@ -4,7 +4,7 @@ use kkt_adapter::{
     app::App,
     config::{self, Sources},
 };
-use ofd_sim::{Options, Plan, Simulator};
+use ofd_sim::{Options, Plan, Rule, Simulator};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -191,4 +191,11 @@ impl Drop for Shop {
 /// The token of a name.
 pub fn token(name: &str) -> String {
     format!("{name}-0123456789abcdef")
+}
+
+/// The OFD refuses receipts for good, and takes the documents of shifts.
+pub fn reject_receipts() -> Plan {
+    let mut rule = Rule::reject(7);
+    rule.when.document = Some("receipt".into());
+    Plan::ok().rule(rule)
 }

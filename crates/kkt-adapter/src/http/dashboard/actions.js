@@ -54,6 +54,12 @@ function body(action) {
 export function actions(done) {
   const dialog = $("act");
   let submit = null;
+  let opener = null;
+  // The browser gives the focus back to the button, unless its row was made anew meanwhile.
+  dialog.addEventListener("close", () => {
+    if (document.activeElement && document.activeElement !== document.body) return;
+    (document.querySelector(opener) ?? $("main")).focus();
+  });
   $("act-cancel").addEventListener("click", () => dialog.close());
   $("act-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -61,6 +67,8 @@ export function actions(done) {
   });
   return (name, target) => {
     const action = ACTIONS[name];
+    const row = target.key ? `[data-key="${CSS.escape(target.key)}"]` : `[data-receipt="${CSS.escape(target.id)}"]`;
+    opener = `button[data-action="${name}"]${row}`;
     $("act-title").textContent = `${t(action.title).replace("…", "")} · ${target.name}`;
     $("act-text").textContent = t(action.text);
     $("act-error").textContent = "";
