@@ -17,6 +17,12 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// The durable path over HTTP beside the disk and SQLite alone; writes `target/bench/adapter.json`.
+    Adapter {
+        /// `--quick` for a short run.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 /// Runs one.
@@ -35,5 +41,8 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
                 .env("CARGO_TARGET_DIR", target_dir().join("bench-build"));
             succeed(&mut command)
         }
+        What::Adapter { args } => succeed(
+            cargo().args(["bench", "--package", "kkt-adapter", "--bench", "adapter", "--"]).args(args),
+        ),
     }
 }

@@ -11,6 +11,16 @@ use crate::{
 /// What the browser or the adapter failed with.
 pub fn run() -> anyhow::Result<()> {
     needs::check(false)?;
-    let args = ["test", "-p", "kkt-adapter", "--test", "dashboard", "--", "--ignored", "--exact", "pictures::pictures"];
+    let args = [
+        "test",
+        "-p",
+        "kkt-adapter",
+        "--test",
+        "dashboard",
+        "--",
+        "--ignored",
+        "--exact",
+        "pictures::pictures",
+    ];
     succeed(cargo().args(args))
 }

@@ -133,9 +133,11 @@ impl CircuitBreaker {
     pub fn snapshot(&self) -> Snapshot {
         let shell = &self.shell;
         let read = |cell: &Cell, _: &Effects, now| {
-            (now, cell.core.view(), Arc::clone(cell.core.config()), self.explanation(cell, now))
+            let shadow = cell.shadow.as_ref().map(|shadow| shadow.view());
+            (now, cell.core.view(), shadow, Arc::clone(cell.core.config()), self.explanation(cell, now))
         };
-        let (_, (now, view, config, explanation)) = shell.enter(Context::default(), |_| Input::Look, read);
+        let (_, (now, view, shadow, config, explanation)) =
+            shell.enter(Context::default(), |_| Input::Look, read);
         let hint = Duration::from_nanos(config.retry_hint_ns);
         let left = view.deadline.map(|deadline| deadline.since(now));
         let (retry_after, half_open_left) = match view.state {
@@ -147,6 +149,7 @@ impl CircuitBreaker {
         let cut = Cut {
             name: Arc::clone(&shell.name),
             explanation,
+            shadow,
             config,
             now_age: now.since(view.since),
             retry_after,
@@ -200,6 +203,23 @@ impl CircuitBreaker {
     /// oldest are lost; the gap shows in [`Event::sequence`].
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         self.shell.bus().listen(Arc::new(listener));
+    }
+
+    /// As [`try_acquire`](CircuitBreaker::try_acquire), with the call timed whatever the configuration needs.
+    #[cfg(feature = "tower")]
+    pub(crate) fn try_acquire_timed(&self) -> Result<Permit, Rejected> {
+        Ok(Permit::new(Arc::clone(&self.shell), self.shell.acquire_timed()?))
+    }
+
+    /// Whether a permit would be rejected right now.
+    #[cfg(feature = "tower")]
+    pub(crate) fn would_reject(&self) -> Option<Rejected> {
+        self.shell.would_reject()
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn count_rejected(&self) {
+        self.shell.counters.add(crate::counters::Total::Rejected);
     }
 
     /// CLOSED as last published, without a look: tells nobody anything.

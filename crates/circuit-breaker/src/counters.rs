@@ -2,15 +2,13 @@
 //!
 //! Invariants:
 //! 1. A total never goes down (B18).
-//! 2. Once calls have come to rest, the sum over all cells is exact (B17): an owned cell is written by the one thread
-//!    that owns it, with a load and a store; the shared cell by anybody, with an atomic addition.
+//! 2. No two living threads have the same number. A thread writes its own cells with a load and a store, and shared
+//!    ones with an atomic addition; so once calls have come to rest, the sum over all cells is exact (B17).
 //!
 //! The first thread owns the cell inside the breaker. A second thread makes a row of further cells, once: a breaker
 //! that is never contended pays no memory for them.
 
 use crate::sync::{AtomicU64, Ordering};
-#[cfg(not(loom))]
-use std::cell::Cell as ThreadCell;
 use std::sync::OnceLock;
 
 /// Which total.
@@ -29,125 +27,142 @@ const TOTALS: usize = 7;
 /// No thread has this number.
 const NOBODY: u64 = 0;
 
-#[derive(Debug, Default)]
-struct Cell {
-    owner: AtomicU64,
-    counts: [AtomicU64; TOTALS],
-}
+type Cell = [AtomicU64; TOTALS];
 
-/// A cell on its own pair of cache lines.
+/// The cells of one thread number on their own pair of cache lines.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Padded(Cell);
+struct Place {
+    /// Written by the thread of this number alone.
+    own: Cell,
+    /// Written by the threads whose number is beyond the row, and by those that have none.
+    shared: Cell,
+}
 
 /// The totals of one breaker.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    first_owner: AtomicU64,
     first: Cell,
-    row: OnceLock<Box<Row>>,
-}
-
-#[derive(Debug)]
-struct Row {
-    owned: Box<[Padded]>,
-    /// For threads that found their cell taken.
-    shared: Padded,
-}
-
-#[cfg(not(loom))]
-#[inline]
-fn thread_number() -> u64 {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-    thread_local! {
-        // Numbers are never used twice, so that an owner is one thread for good.
-        static NUMBER: ThreadCell<u64> = const { ThreadCell::new(NOBODY) };
-    }
-    #[cold]
-    fn take() -> u64 {
-        NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-    }
-    // While a thread is torn down it has no number any more and counts in the shared cell.
-    NUMBER
-        .try_with(|number| {
-            if number.get() == NOBODY {
-                number.set(take());
-            }
-            number.get()
-        })
-        .unwrap_or(NOBODY)
-}
-
-/// loom's threads are not the operating system's: all count in the shared cell.
-#[cfg(loom)]
-fn thread_number() -> u64 {
-    NOBODY
-}
-
-impl Cell {
-    #[inline]
-    fn add_owned(&self, total: Total) {
-        let count = &self.counts[total as usize];
-        count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// Makes `thread` the owner if nobody is.
-    fn claim(&self, thread: u64) -> bool {
-        thread != NOBODY
-            && self.owner.compare_exchange(NOBODY, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-}
-
-impl Row {
-    fn new() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let cells = (2 * threads).next_power_of_two().clamp(4, 64);
-        Row { owned: (0..cells).map(|_| Padded::default()).collect(), shared: Padded::default() }
-    }
-
-    #[inline]
-    fn cell_of(&self, thread: u64) -> &Cell {
-        &self.owned[(thread as usize) & (self.owned.len() - 1)].0
-    }
+    row: OnceLock<Box<[Place]>>,
 }
 
 impl Counters {
     /// Adds one.
     #[inline]
     pub(crate) fn add(&self, total: Total) {
-        let thread = thread_number();
-        if self.first.owner.load(Ordering::Relaxed) == thread && thread != NOBODY {
-            return self.first.add_owned(total);
+        let thread = thread::number();
+        if self.first_owner.load(Ordering::Relaxed) == thread && thread != NOBODY {
+            return add_alone(&self.first, total);
         }
-        if let Some(row) = self.row.get() {
-            let cell = row.cell_of(thread);
-            if cell.owner.load(Ordering::Relaxed) == thread && thread != NOBODY {
-                return cell.add_owned(total);
-            }
+        if let Some(row) = self.row.get()
+            && let Some(place) = row.get(thread as usize)
+            && thread != NOBODY
+        {
+            return add_alone(&place.own, total);
         }
         self.add_elsewhere(thread, total);
     }
 
     #[cold]
     fn add_elsewhere(&self, thread: u64, total: Total) {
-        if self.first.claim(thread) {
-            return self.first.add_owned(total);
+        let order = Ordering::Relaxed;
+        if thread != NOBODY && self.first_owner.compare_exchange(NOBODY, thread, order, order).is_ok() {
+            return add_alone(&self.first, total);
         }
-        let row = self.row.get_or_init(|| Box::new(Row::new()));
-        let cell = row.cell_of(thread);
-        if cell.claim(thread) {
-            cell.add_owned(total);
-        } else {
-            row.shared.0.counts[total as usize].fetch_add(1, Ordering::Relaxed);
+        let row = self.row.get_or_init(new_row);
+        match row.get(thread as usize) {
+            Some(place) if thread != NOBODY => add_alone(&place.own, total),
+            _ => {
+                let place = &row[thread as usize % row.len()];
+                place.shared[total as usize].fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
     /// The sum over all cells.
     pub(crate) fn get(&self, total: Total) -> u64 {
-        let read = |cell: &Cell| cell.counts[total as usize].load(Ordering::Relaxed);
-        let row = self.row.get().map_or(0, |row| {
-            row.owned.iter().map(|padded| read(&padded.0)).fold(read(&row.shared.0), u64::wrapping_add)
+        let read = |cell: &Cell| cell[total as usize].load(Ordering::Relaxed);
+        let places = self.row.get().map_or(&[][..], |row| row);
+        let sum =
+            |sum: u64, place: &Place| sum.wrapping_add(read(&place.own)).wrapping_add(read(&place.shared));
+        places.iter().fold(read(&self.first), sum)
+    }
+}
+
+#[inline]
+fn add_alone(cell: &Cell, total: Total) {
+    let count = &cell[total as usize];
+    count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+fn new_row() -> Box<[Place]> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // Numbers begin at 1, so that place 0 has no owner.
+    (0..(2 * threads + 2).clamp(8, 64)).map(|_| Place::default()).collect()
+}
+
+/// Small numbers for the living threads.
+#[cfg(not(loom))]
+mod thread {
+    use super::NOBODY;
+    use crate::sync::lock_std;
+    use std::cell::Cell;
+    use std::sync::Mutex;
+
+    struct Numbers {
+        last: u64,
+        /// Numbers of threads that have ended. Its lock orders a thread's last write before its successor's first read.
+        free: Vec<u64>,
+    }
+
+    static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { last: NOBODY, free: Vec::new() });
+
+    thread_local! {
+        static NUMBER: Cell<u64> = const { Cell::new(NOBODY) };
+        static LEASE: Lease = const { Lease };
+    }
+
+    /// Gives the number back when the thread ends.
+    struct Lease;
+
+    impl Drop for Lease {
+        fn drop(&mut self) {
+            let number = NUMBER.replace(NOBODY);
+            if number != NOBODY {
+                lock_std(&NUMBERS).free.push(number);
+            }
+        }
+    }
+
+    /// This thread's number; none while it is being torn down.
+    #[inline]
+    pub(super) fn number() -> u64 {
+        let number = NUMBER.get();
+        if number == NOBODY { take() } else { number }
+    }
+
+    #[cold]
+    fn take() -> u64 {
+        if LEASE.try_with(|_| ()).is_err() {
+            return NOBODY;
+        }
+        let mut numbers = lock_std(&NUMBERS);
+        let number = numbers.free.pop().unwrap_or_else(|| {
+            numbers.last += 1;
+            numbers.last
         });
-        read(&self.first).wrapping_add(row)
+        drop(numbers);
+        NUMBER.set(number);
+        number
+    }
+}
+
+/// loom's threads are not the operating system's: all count in the shared cells.
+#[cfg(loom)]
+mod thread {
+    pub(super) fn number() -> u64 {
+        super::NOBODY
     }
 }
 
@@ -160,11 +175,11 @@ mod tests {
     fn totals_are_exact_over_many_more_threads_than_cells() {
         let counters = Counters::default();
         std::thread::scope(|scope| {
-            for _ in 0..150 {
+            for _ in 0..200 {
                 scope.spawn(|| (0..1_000).for_each(|_| counters.add(Total::Rejected)));
             }
         });
-        assert_eq!(counters.get(Total::Rejected), 150_000);
+        assert_eq!(counters.get(Total::Rejected), 200_000);
         assert_eq!(counters.get(Total::Succeeded), 0);
     }
 

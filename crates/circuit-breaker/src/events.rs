@@ -21,7 +21,7 @@ pub use subscription::{Delivery, Subscription};
 
 use crate::clock::Tick;
 use crate::snapshot::Explanation;
-use crate::state::Reason;
+use crate::state::{Reason, State};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -58,6 +58,15 @@ pub enum EventKind {
     /// METRICS_ONLY: the circuit would have opened (once a virtual trip).
     WouldOpen {
         /// By which rule.
+        reason: Reason,
+    },
+    /// A breaker under the shadow configuration would have made this transition (B19d).
+    ShadowTransition {
+        /// From this state.
+        from: State,
+        /// To this state.
+        to: State,
+        /// By this rule.
         reason: Reason,
     },
     /// The configuration was replaced.

@@ -57,6 +57,19 @@ impl Permit {
         self.is_open = false;
         self.shell.cancel(self.grant);
     }
+
+    /// Ends the call by a verdict.
+    #[cfg(feature = "tower")]
+    pub(crate) fn conclude(mut self, verdict: crate::classify::Verdict) {
+        self.is_open = false;
+        self.shell.conclude(self.grant, verdict);
+    }
+
+    /// Since when the call runs; zero if it is not timed.
+    #[cfg(feature = "tower")]
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.shell.elapsed_ns(self.grant))
+    }
 }
 
 impl Drop for Permit {

@@ -114,7 +114,7 @@ impl RegistryBuilder {
         if self.max_keys == 0 {
             return Err(ConfigError::new("max_keys", 0, "1 or more"));
         }
-        self.template.as_config().validate()?;
+        self.template.validate()?;
         let mut overrides = HashMap::new();
         for (key, config) in self.overrides {
             config.validate()?;

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::counters::{Counters, Total};
+use crate::shadow::ShadowView;
 use crate::state::{Command, Reason, State, View};
 use std::fmt;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub struct Snapshot {
     pub would_reject: u64,
     /// Total: time spent in each state, the present stay included.
     pub time_in_state: TimeInState,
+    /// What a breaker under the shadow configuration would have done.
+    pub shadow: Option<ShadowView>,
     /// The configuration in force.
     pub config: Arc<Config>,
 }
@@ -150,7 +153,17 @@ impl fmt::Display for Explanation {
 
 impl Snapshot {
     pub(crate) fn read(cut: Cut, counters: &Counters) -> Self {
-        let Cut { name, view, explanation, config, now_age, retry_after, half_open_left, last_failure } = cut;
+        let Cut {
+            name,
+            view,
+            explanation,
+            shadow,
+            config,
+            now_age,
+            retry_after,
+            half_open_left,
+            last_failure,
+        } = cut;
         let mut time_in_state = TimeInState(view.counts.spent_ns.map(Duration::from_nanos));
         let stay = &mut time_in_state.0[view.state as usize];
         *stay = stay.saturating_add(now_age);
@@ -182,6 +195,7 @@ impl Snapshot {
             would_open: view.counts.would_open,
             would_reject: view.counts.would_reject,
             time_in_state,
+            shadow,
             config,
         }
     }
@@ -192,6 +206,7 @@ pub(crate) struct Cut {
     pub(crate) name: Arc<str>,
     pub(crate) view: View,
     pub(crate) explanation: Explanation,
+    pub(crate) shadow: Option<ShadowView>,
     pub(crate) config: Arc<Config>,
     pub(crate) now_age: Duration,
     pub(crate) retry_after: Option<Duration>,

@@ -1,4 +1,5 @@
 //! CLOSED: what opens the circuit, and what does not.
+#![allow(clippy::unwrap_used)]
 
 use circuit_breaker::{CallError, CircuitBreaker, Config, ManualClock, Rule, State};
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Events: in order, bounded, and harmless (B16).
+#![allow(clippy::unwrap_used)]
 
 use circuit_breaker::{CircuitBreaker, EventKind, ManualClock, State};
 use std::sync::{Arc, Mutex};

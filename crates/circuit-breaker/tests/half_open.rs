@@ -1,4 +1,5 @@
 //! HALF_OPEN: who gets through, and what decides.
+#![allow(clippy::unwrap_used)]
 
 use circuit_breaker::{CircuitBreaker, ManualClock, Rule, State};
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! OPEN: rejects, says why, and is over at its deadline.
+#![allow(clippy::unwrap_used)]
 
 use circuit_breaker::{Backoff, CallError, CircuitBreaker, ManualClock, Rule, State};
 use std::time::Duration;

@@ -8,9 +8,15 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
+use kkt_adapter::{
+    buffer::{SqliteBuffer, SqliteOptions},
+    domain::{document::DocumentKind, entry::NewEntry, ids::ReceiptId, receipt::BodyHash},
+    ports::{Buffer as _, Clock, Monotonic, Silent},
+};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Output, Stdio},
     sync::{
         Arc, Mutex,
@@ -162,7 +168,15 @@ fn server() -> Server {
             get(move || async move { Json(json!({"breakers": [snapshot(state.load(Ordering::SeqCst))]})) }),
         )
         .route("/v1/kkt/circuit-breakers/{key}/{verb}", post(note))
-        .route("/v1/kkt/dlq", get(|| async { Json(json!([])) }))
+        .route(
+            "/v1/kkt/dlq",
+            get(|uri: axum::http::Uri| async move {
+                let second = uri.query().unwrap_or_default().contains("cursor=two");
+                let next = if second { Value::Null } else { "two".into() };
+                let name = if second { "second" } else { "first" };
+                Json(json!({"dead_letters": [{"receipt_id": name, "attempts": 20}], "next_cursor": next}))
+            }),
+        )
         .route("/v1/kkt/dlq/{id}/resolve", post(refuse))
         .route("/v1/kkt/buffer/status", get(|| async { StatusCode::UNAUTHORIZED }));
     runtime.spawn(async move { axum::serve(listener, app).await });
@@ -199,7 +213,8 @@ fn answers_are_tables_for_people_and_refusals_are_exit_code_1() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.out.starts_with("KEY  STATE   SINCE"), "{}", ran.out);
     assert!(!ran.out.contains('\u{1b}'), "a control character reached the terminal");
-    assert_eq!(run(&["dlq", "list", "--url", &server.url]).out, "no dead letters\n");
+    let letters = run(&["dlq", "list", "--url", &server.url]).out;
+    assert_eq!(letters, "RECEIPT  ATTEMPTS\nfirst    20\nsecond   20\n", "every page is read");
     let ran = run(&["dlq", "resolve", "x", "--note", "n", "--url", &server.url]);
     assert_eq!(
         (ran.code, ran.err.as_str()),
@@ -226,4 +241,65 @@ fn watch_prints_a_line_at_each_change() {
     child.wait().unwrap();
     assert!(first.contains("ofd  CLOSED"), "{first}");
     assert!(second.contains("ofd  CLOSED → OPEN"), "{second}");
+}
+
+#[test]
+fn the_buffer_of_a_stopped_adapter_is_verified_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let ran = run(&["buffer", "verify", "--data-dir", data]);
+    assert_eq!((ran.code, ran.err.contains("buffer.db")), (1, true), "{}", ran.err);
+    let clock = Arc::new(StoppedClock);
+    let path = folder.path().join("data/buffer.db");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let buffer = SqliteBuffer::open(SqliteOptions::new(&path), clock, Arc::new(Silent)).unwrap();
+    let busy = run(&["buffer", "verify", "--data-dir", data]);
+    assert_eq!((busy.code, busy.err.contains("in use by another kkt-adapter")), (1, true), "{}", busy.err);
+    let id = ReceiptId::new();
+    let entry = NewEntry {
+        id,
+        key: "key-1".parse().unwrap(),
+        kind: DocumentKind::ShiftOpen,
+        pos_id: "POS-001".parse().unwrap(),
+        device: "POS-001".parse().unwrap(),
+        receipt: None,
+        hash: BodyHash::of(b""),
+        notes: Vec::new(),
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    runtime.block_on(async {
+        buffer.append(buffer.reserve().unwrap(), entry, false).await.unwrap();
+        buffer.close().await;
+    });
+    drop(buffer);
+    let good = run(&["buffer", "verify", "--data-dir", data]);
+    assert_eq!(
+        (good.code, good.out.contains("1 documents, all good")),
+        (0, true),
+        "{}{}",
+        good.out,
+        good.err
+    );
+    let exported = run(&["buffer", "export", "--data-dir", data]);
+    let line: Value = serde_json::from_str(exported.out.trim()).unwrap();
+    assert_eq!(line["receipt_id"], id.to_string());
+    let file = folder.path().join("out.jsonl");
+    let file = file.to_str().unwrap();
+    assert_eq!(run(&["buffer", "export", "--data-dir", data, "--output", file]).code, 0);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), exported.out);
+    assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = run(&["buffer", "export", "--data-dir", data, "--output", file]);
+    assert_eq!((again.code, again.err.contains("cannot be made")), (2, true), "{}", again.err);
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(std::time::Duration::ZERO)
+    }
+    fn wall(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
 }

@@ -5,9 +5,13 @@
 use circuit_breaker::CircuitBreaker;
 use jiff::Timestamp;
 use kkt_adapter::{
-    domain::ids::PosId,
-    ports::{BreakerView, Counts, Observer, Stats},
-    telemetry::{self, Metrics, TILLS_MAX, names, scrape},
+    buffer::MemoryBuffer,
+    domain::{entry::Actor, ids::PosId},
+    ports::{
+        BreakerCommand, BreakerControl, BreakerError, BreakerView, Clock, Counts, MetricsPage as _,
+        Monotonic, Observer, Stats,
+    },
+    telemetry::{self, Metrics, Page, TILLS_MAX, names, scrape},
 };
 use prometheus::TextEncoder;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -212,4 +216,59 @@ fn the_documentation_is_the_one_that_the_code_generates() {
         written == generated,
         "docs/metrics.md is old; run: UPDATE_DOCS=1 cargo test -p kkt-adapter --test metrics"
     );
+}
+
+struct Breakers(CircuitBreaker);
+
+#[async_trait::async_trait]
+impl BreakerControl for Breakers {
+    fn endpoint(&self) -> BreakerView {
+        view("ofd", "", &self.0)
+    }
+    fn breakers(&self) -> Vec<BreakerView> {
+        vec![self.endpoint()]
+    }
+    fn breaker(&self, _key: &str) -> Option<BreakerView> {
+        None
+    }
+    async fn command(
+        &self,
+        key: &str,
+        _command: BreakerCommand,
+        _by: Actor,
+        _why: String,
+    ) -> Result<BreakerView, BreakerError> {
+        Err(BreakerError::NotFound(key.into()))
+    }
+}
+
+struct Noon;
+
+impl Clock for Noon {
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(Duration::ZERO)
+    }
+    fn wall(&self) -> Timestamp {
+        NOON.parse().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_page_holds_each_metric_once_in_order() {
+    let clock = Arc::new(Noon);
+    let metrics = Arc::new(Metrics::new());
+    metrics.receipt(&pos("POS-001"), "sale", "printed");
+    let page = Page {
+        metrics,
+        buffer: Arc::new(MemoryBuffer::new(300, clock.clone())),
+        breakers: Arc::new(Breakers(breaker())),
+        clock,
+    };
+    let text = page.render().await.unwrap();
+    let types: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+    let mut sorted = types.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(types, sorted);
+    has(&text, &["kkt_buffer_capacity 300", "kkt_oldest_pending_seconds 0", "kkt_fsync_seconds_count 0"]);
 }

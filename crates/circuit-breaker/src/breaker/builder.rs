@@ -3,6 +3,7 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Source, SystemClock};
 use crate::config::{Config, ConfigError, OnDrop, OverdueAs, Ramp, Window};
 use crate::events::Event;
+use crate::shadow::Shadow;
 use crate::state::Core;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -19,6 +20,7 @@ pub struct Builder {
     name: Arc<str>,
     clock: Source,
     seed: Option<u64>,
+    shadow: Option<Config>,
     listeners: Vec<Listener>,
 }
 
@@ -39,6 +41,7 @@ impl Builder {
             name: Arc::from(""),
             clock: Source::System(SystemClock::new()),
             seed: None,
+            shadow: None,
             listeners: Vec::new(),
         }
     }
@@ -84,6 +87,13 @@ impl Builder {
         self
     }
 
+    /// Lets a second configuration see every call that is made, and tell in events and snapshots what it would have
+    /// done (B19d). Every call then takes the breaker's lock.
+    pub fn shadow(mut self, config: Config) -> Self {
+        self.shadow = Some(config);
+        self
+    }
+
     /// Adds an inline listener; see [`CircuitBreaker::on_event`].
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.listeners.push(Arc::new(listener));
@@ -95,16 +105,23 @@ impl Builder {
     /// # Errors
     /// The first setting that is impossible, with what it may be.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
-        self.config.validate()?;
+        self.validate()?;
         Ok(self.build_with(self.config.clone().shared(), Arc::clone(&self.name)))
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        self.config.validate()?;
+        self.shadow.as_ref().map_or(Ok(()), Config::validate)
     }
 
     /// From a configuration that is valid and may be shared.
     pub(crate) fn build_with(&self, config: Arc<Config>, name: Arc<str>) -> CircuitBreaker {
         let clock = self.clock.clone();
         let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        let core = Core::new(config, clock.now(), seed);
-        let breaker = CircuitBreaker { shell: Arc::new(Shell::new(name, clock, core)) };
+        let now = clock.now();
+        let core = Core::new(config, now, seed);
+        let shadow = self.shadow.clone().map(|config| Shadow::new(config.shared(), now, seed));
+        let breaker = CircuitBreaker { shell: Arc::new(Shell::new(name, clock, core, shadow)) };
         for listener in &self.listeners {
             breaker.shell.bus().listen(Arc::clone(listener));
         }

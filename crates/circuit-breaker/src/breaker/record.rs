@@ -49,6 +49,9 @@ impl Shell {
                 }
                 Note::NothingToRelease => continue,
                 Note::WouldOpen { reason, at } => (at, EventKind::WouldOpen { reason }),
+                Note::Shadow(Change { from, to, reason, at, .. }) => {
+                    (at, EventKind::ShadowTransition { from, to, reason })
+                }
                 Note::Configured { at } => (at, EventKind::ConfigReplaced),
             };
             let generation = match &kind {

@@ -2,7 +2,7 @@
 
 use super::Shell;
 use crate::classify::Verdict;
-use crate::rejected::CallError;
+use crate::rejected::{CallError, Rejected};
 use crate::state::{Grant, Outcome};
 use std::cell::Cell;
 use std::fmt;
@@ -46,7 +46,7 @@ impl<'a> Running<'a> {
         classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
     ) -> Result<T, CallError<E>> {
         self.is_inside.set(true); // The classifier is the operation's too, should it panic.
-        let elapsed_ns = self.grant.elapsed_ns(self.shell.clock.now()).unwrap_or(0);
+        let elapsed_ns = self.shell.elapsed_ns(self.grant);
         let verdict = classifier(&result, Duration::from_nanos(elapsed_ns));
         self.is_open.set(false);
         self.shell.conclude(self.grant, verdict);
@@ -64,6 +64,11 @@ impl Drop for Running<'_> {
 }
 
 impl Shell {
+    /// For how long a timed call has been running.
+    pub(crate) fn elapsed_ns(&self, grant: Grant) -> u64 {
+        grant.elapsed_ns(self.clock.now()).unwrap_or(0)
+    }
+
     /// Ends a call by its verdict.
     pub(crate) fn conclude(&self, grant: Grant, verdict: Verdict) {
         match verdict {
@@ -78,8 +83,8 @@ impl Shell {
     }
 
     /// A permit whose call is timed, whatever the configuration needs.
-    fn acquire_timed<E>(&self) -> Result<Grant, CallError<E>> {
-        let mut grant = self.acquire().map_err(CallError::Rejected)?;
+    pub(super) fn acquire_timed(&self) -> Result<Grant, Rejected> {
+        let mut grant = self.acquire()?;
         if grant.elapsed_ns(grant.started).is_none() {
             grant.started = self.clock.now();
         }
@@ -87,13 +92,37 @@ impl Shell {
     }
 }
 
+/// A running call that the core need not hear of unless it fails. Dropped, it is an unwind out of the operation (R1).
+struct Plain<'a> {
+    shell: &'a Shell,
+    generation: u64,
+}
+
+impl Drop for Plain<'_> {
+    fn drop(&mut self) {
+        self.shell.finish(Grant::untimed(self.generation), FAILURE, None);
+    }
+}
+
 #[inline]
 pub(super) fn call<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-    let grant = match shell.acquire() {
-        Ok(grant) => grant,
-        Err(rejected) => return Err(CallError::Rejected(rejected)),
-    };
-    let running = Running::new(shell, grant, true);
+    let Some(generation) = shell.acquire_plain() else { return call_otherwise(shell, op) };
+    let running = Plain { shell, generation };
+    match op() {
+        Ok(value) => {
+            std::mem::forget(running);
+            shell.success_plain(generation);
+            Ok(value)
+        }
+        Err(error) => {
+            drop(running);
+            Err(CallError::Inner(error))
+        }
+    }
+}
+
+fn call_otherwise<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+    let running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, true);
     let result = op();
     running.end(result)
 }
@@ -103,7 +132,7 @@ pub(super) fn call_classified<T, E>(
     op: impl FnOnce() -> Result<T, E>,
     classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
 ) -> Result<T, CallError<E>> {
-    let running = Running::new(shell, shell.acquire_timed()?, true);
+    let running = Running::new(shell, shell.acquire_timed().map_err(CallError::Rejected)?, true);
     let result = op();
     running.end_classified(result, classifier)
 }
@@ -122,7 +151,7 @@ pub(super) async fn call_async_classified<T, E>(
     op: impl Future<Output = Result<T, E>>,
     classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
 ) -> Result<T, CallError<E>> {
-    let running = Running::new(shell, shell.acquire_timed()?, false);
+    let running = Running::new(shell, shell.acquire_timed().map_err(CallError::Rejected)?, false);
     let result = guarded(&running, op).await;
     running.end_classified(result, classifier)
 }

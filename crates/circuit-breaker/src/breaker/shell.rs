@@ -22,6 +22,7 @@ use crate::clock::{Source, Tick};
 use crate::counters::{Counters, Total};
 use crate::events::Bus;
 use crate::rejected::Rejected;
+use crate::shadow::Shadow;
 use crate::state::{Core, Denial, Effects, Grant, Input, Outcome, Published, Reason, Rule, State, Tally};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use std::fmt;
@@ -60,6 +61,7 @@ pub(super) struct Cell {
     /// Events made so far.
     pub(super) sequence: u64,
     pub(super) record: Option<Box<Record>>,
+    pub(super) shadow: Option<Box<Shadow>>,
 }
 
 /// What comes with a step and is not the core's.
@@ -72,8 +74,9 @@ pub(super) struct Context {
 }
 
 impl Shell {
-    pub(super) fn new(name: Arc<str>, clock: Source, core: Core) -> Self {
-        let cell = Mutex::new(Cell { core, slack: 0, sequence: 0, record: None });
+    pub(super) fn new(name: Arc<str>, clock: Source, core: Core, shadow: Option<Shadow>) -> Self {
+        let cell =
+            Mutex::new(Cell { core, slack: 0, sequence: 0, record: None, shadow: shadow.map(Box::new) });
         let shell = Shell {
             clock,
             name,
@@ -88,6 +91,13 @@ impl Shell {
 
     fn word(&self) -> Word {
         Word(self.hot.word.load(Ordering::Acquire))
+    }
+
+    /// Grants a permit of this generation, if it is CLOSED and a permit costs nothing.
+    #[inline]
+    pub(crate) fn acquire_plain(&self) -> Option<u64> {
+        let word = self.word();
+        word.is_plain_closed().then(|| word.generation())
     }
 
     /// Grants a permit or rejects (B5, B7).
@@ -158,6 +168,26 @@ impl Shell {
             deadline: (state == State::Open).then_some(deadline),
         };
         Some(Rejected::new(denial, now, retry_hint_ns))
+    }
+
+    /// Whether a permit would be rejected right now, without asking for one.
+    #[cfg(feature = "tower")]
+    pub(super) fn would_reject(&self) -> Option<Rejected> {
+        if self.word().permits_untold() {
+            return None;
+        }
+        self.state(); // Sees what is due.
+        self.reject_untold(self.word())
+    }
+
+    /// The call of an untimed permit worked.
+    #[inline]
+    pub(crate) fn success_plain(&self, generation: u64) {
+        let word = self.word();
+        if word.generation() == generation && word.absorbs_everything() {
+            return self.counters.add(Total::Succeeded);
+        }
+        self.success_otherwise(Grant::untimed(generation), word);
     }
 
     /// The call worked.
@@ -277,7 +307,11 @@ impl Shell {
         let mut cell = lock(&self.cell);
         self.absorb(&mut cell);
         let now = self.clock.now();
-        let effects = cell.core.step(now, input(now));
+        let cell_now = &mut *cell;
+        let effects = match &mut cell_now.shadow {
+            None => cell_now.core.step(now, input(now)),
+            Some(shadow) => shadow.step(&mut cell_now.core, now, input(now)),
+        };
         self.publish(&mut cell);
         if effects.notes.is_empty() {
             let result = read(&cell, &effects, now);
@@ -299,17 +333,23 @@ impl Shell {
 
     /// Tells the core of the plain successes since the last step.
     fn absorb(&self, cell: &mut Cell) {
-        // Only slack that is there can be taken; with none the word stands still while the lock is held.
-        if Word(self.hot.word.load(Ordering::Relaxed)).has_finite_slack() {
+        // Only slack that was published can be taken; without any the word stands still while the lock is held.
+        if cell.slack != 0 && cell.slack != Word::UNLIMITED_SLACK {
             let word = Word(self.hot.word.swap(Word::BUSY.0, Ordering::AcqRel));
-            cell.core.absorb(cell.slack.saturating_sub(word.slack()));
+            if word != Word::BUSY {
+                cell.core.absorb(cell.slack.saturating_sub(word.slack()));
+            }
         }
     }
 
     fn publish(&self, cell: &mut Cell) {
-        let published: Published = cell.core.published();
+        let mut published: Published = cell.core.published();
+        if cell.shadow.is_some() {
+            // The shadow hears of every call that is made.
+            published.told = true;
+        }
         let word = Word::new(&published);
-        cell.slack = word.slack();
+        cell.slack = if word.is(State::Closed) { word.slack() } else { 0 };
         let hot = &self.hot;
         let seen_of = u64::from(published.reason.seen) << 32 | u64::from(published.reason.of);
         let details = [

@@ -25,6 +25,7 @@ impl Word {
     pub(super) const BUSY: Word = Word(MODE_MASK);
     /// As slack: any number of plain successes, untold.
     const UNLIMITED: u64 = SLACK_MASK;
+    pub(super) const UNLIMITED_SLACK: u32 = Self::UNLIMITED as u32;
     /// The most plain successes that can be outstanding.
     const SLACK_MAX: u32 = SLACK_MASK as u32 - 1;
 
@@ -94,13 +95,7 @@ impl Word {
         u64::from(self.slack()) == Self::UNLIMITED
     }
 
-    /// CLOSED with a number of plain successes that may be taken off without the lock.
-    #[inline]
-    pub(super) fn has_finite_slack(self) -> bool {
-        self.is(State::Closed) && self.slack() != 0 && !self.is_unlimited()
-    }
-
-    /// The same with one plain success less to go.
+    /// This word with one plain success less to go.
     #[inline]
     pub(super) fn one_less(self) -> Word {
         Word(self.0 - (1 << SLACK_SHIFT))

@@ -56,6 +56,8 @@ pub enum Note {
         /// When.
         at: Tick,
     },
+    /// A breaker under the shadow configuration would have made this transition (B19d).
+    Shadow(Change),
     /// The configuration was replaced.
     Configured {
         /// When.

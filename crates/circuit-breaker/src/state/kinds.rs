@@ -183,21 +183,66 @@ pub enum Outcome {
     Dropped,
 }
 
+impl Outcome {
+    /// A failure of a side that did not ask to be left alone.
+    pub const FAILURE: Outcome = Outcome::Failure { retry_after_ns: 0 };
+}
+
 /// The right to make one call, as the core names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub(crate) generation: u64,
     /// [`Tick::MAX`]: the call is not timed.
     pub(crate) started: Tick,
-    /// METRICS_ONLY: which virtual CLOSED period it belongs to.
-    pub(crate) epoch: u32,
-    /// It stands in the list of calls in flight (B19a).
-    pub(crate) tracked: bool,
+    /// See the constants below. One field as wide as the others, so that copying a grant does not stall on stores of
+    /// different widths.
+    mark: u64,
 }
+
+/// The call stands in the list of calls in flight (B19a).
+const TRACKED: u64 = 1;
+/// The shadow has permitted the call; it is tracked there.
+const SHADOWED: u64 = 1 << 1;
+const SHADOW_TRACKED: u64 = 1 << 2;
+/// The low bits of the shadow's generation.
+const SHADOW_SHIFT: u32 = 3;
+const SHADOW_MASK: u64 = (1 << 29) - 1;
+/// METRICS_ONLY: the virtual CLOSED period.
+const EPOCH_SHIFT: u32 = 32;
 
 impl Grant {
     pub(crate) const fn untimed(generation: u64) -> Self {
-        Grant { generation, started: Tick::MAX, epoch: 0, tracked: false }
+        Grant { generation, started: Tick::MAX, mark: 0 }
+    }
+
+    pub(super) fn told(generation: u64, started: Tick, epoch: u32, tracked: bool) -> Self {
+        Grant { generation, started, mark: u64::from(epoch) << EPOCH_SHIFT | u64::from(tracked) }
+    }
+
+    /// METRICS_ONLY: which virtual CLOSED period it belongs to.
+    pub(super) fn epoch(&self) -> u32 {
+        (self.mark >> EPOCH_SHIFT) as u32
+    }
+
+    /// Whether it stands in the list of calls in flight (B19a).
+    pub(super) fn is_tracked(&self) -> bool {
+        self.mark & TRACKED != 0
+    }
+
+    /// Notes that the shadow has permitted the call too.
+    pub(crate) fn set_shadow(&mut self, shadow: Grant) {
+        let tracked = if shadow.is_tracked() { SHADOW_TRACKED } else { 0 };
+        self.mark |= SHADOWED | tracked | (shadow.generation & SHADOW_MASK) << SHADOW_SHIFT;
+    }
+
+    /// The shadow's grant, if it permitted the call; `current` is its generation now.
+    pub(crate) fn shadow(&self, current: u64) -> Option<Grant> {
+        let low_bits = self.mark >> SHADOW_SHIFT & SHADOW_MASK;
+        // What is not of this generation is late, whichever it was of.
+        let generation = if low_bits == current & SHADOW_MASK { current } else { current.wrapping_sub(1) };
+        let tracked = self.mark & SHADOW_TRACKED != 0;
+        let grant = Grant::told(generation & super::GENERATION_MASK, self.started, 0, tracked);
+        (self.mark & SHADOWED != 0).then_some(grant)
     }
 
     /// Nanoseconds from the start of the call to `now`, if it is timed.

@@ -1,9 +1,7 @@
 use super::overdue::InFlight;
 use super::phase::{Climb, Timeout};
 use super::trip::Sign;
-use super::{
-    Core, Denial, Effects, GENERATION_MASK, Grant, Note, Outcome, Phase, Reason, Rule, State, Tally, Trip,
-};
+use super::{Core, Denial, Effects, GENERATION_MASK, Grant, Note, Outcome, Phase, Reason, Rule, Tally, Trip};
 use crate::clock::Tick;
 use crate::config::OnDrop;
 
@@ -37,14 +35,16 @@ impl Core {
         if !permitted {
             return Err(self.denial());
         }
-        let tracked = match (self.config.overdue_after_ns, self.state()) {
-            (Some(after_ns), State::Closed | State::HalfOpen | State::MetricsOnly) => {
-                self.in_flight.get_or_insert_with(|| Box::new(InFlight::default())).start(now, after_ns);
-                true
-            }
-            _ => false,
+        let watches = match &self.phase {
+            Phase::Closed(_) | Phase::HalfOpen(_) => true,
+            Phase::MetricsOnly(virtually) => virtually.until.is_none(),
+            Phase::Open(_) | Phase::ForcedOpen | Phase::ForcedClosed => false,
         };
-        Ok(Grant { generation: self.generation & GENERATION_MASK, started: now, epoch, tracked })
+        let watched_ns = self.config.overdue_after_ns.filter(|_| watches);
+        if let Some(after_ns) = watched_ns {
+            self.in_flight.get_or_insert_with(|| Box::new(InFlight::default())).start(now, after_ns);
+        }
+        Ok(Grant::told(self.generation & GENERATION_MASK, now, epoch, watched_ns.is_some()))
     }
 
     fn denial(&self) -> Denial {
@@ -109,7 +109,7 @@ impl Core {
             && !charged
         {
             let asked_ns = if let Outcome::Failure { retry_after_ns } = outcome { retry_after_ns } else { 0 };
-            self.decide(now, grant.epoch, sign, asked_ns, effects);
+            self.decide(now, grant.epoch(), sign, asked_ns, effects);
         }
     }
 
@@ -216,6 +216,11 @@ impl Core {
 
     /// False: the call has been charged as overdue already.
     fn end_tracking(&mut self, grant: Grant) -> bool {
-        !grant.tracked || self.in_flight.as_mut().is_some_and(|calls| calls.end(grant.started))
+        if let Phase::MetricsOnly(virtually) = &self.phase
+            && virtually.epoch != grant.epoch()
+        {
+            return false;
+        }
+        !grant.is_tracked() || self.in_flight.as_mut().is_some_and(|calls| calls.end(grant.started))
     }
 }

@@ -27,10 +27,9 @@ impl InFlight {
             return;
         }
         let width_ns = (overdue_after_ns / 8).max(1);
-        let from = Tick::from_nanos(at.as_nanos() / width_ns * width_ns);
-        let from = self.buckets.back().map_or(from, |last| from.max(last.to));
         let to = Tick::from_nanos((at.as_nanos() / width_ns).saturating_add(1).saturating_mul(width_ns));
-        self.buckets.push_back(Bucket { from, to, calls: 1 });
+        // From this call on: an earlier one of the same eighth has ended or been charged, and must not be taken for it.
+        self.buckets.push_back(Bucket { from: at, to, calls: 1 });
     }
 
     /// Takes a call out that started at `at`; false: it has been charged already.

@@ -38,6 +38,7 @@ pub(super) fn breaker(breaker: &config::Breaker) -> circuit_breaker::Config {
         .recovery_timeout(breaker.recovery_timeout)
         .success_threshold(breaker.success_threshold)
         .half_open_max_calls(breaker.half_open_max_calls)
+        .retry_after_max(breaker.retry_after_max)
         .backoff(backoff);
     match breaker.half_open_timeout {
         Some(timeout) => numbers.half_open_timeout(timeout),
@@ -62,8 +63,8 @@ pub(super) fn sync(sync: &config::Sync) -> SyncOptions {
 }
 
 /// `[kkt]`, phase 1's side.
-pub(super) fn fiscalize(kkt: &config::Kkt) -> fiscalize::Options {
-    fiscalize::Options { print_timeout: kkt.print_timeout, ..fiscalize::Options::default() }
+pub(super) fn fiscalize(kkt: &config::Kkt, ofd_is_real: bool) -> fiscalize::Options {
+    fiscalize::Options { print_timeout: kkt.print_timeout, ofd_is_real, ..fiscalize::Options::default() }
 }
 
 /// `[[kkt.device]]`: names and tills are valid, as the configuration has checked them.

@@ -192,7 +192,7 @@ impl Api {
             number += 1;
             let receipt = json!({
                 "pos_id": till, "type": "sale",
-                "items": [{"name": "Оправа", "price": "100.00", "quantity": 2, "total": "200.00", "vat_rate": 20}],
+                "items": [{"name": "Оправа", "price": "100.00", "quantity": 2, "total": "200.00", "vat_rate": 22}],
                 "payments": [{"type": "cash", "amount": "200.00"}],
             });
             let request = self.http.post(format!("{}/v1/kkt/receipt", self.url));

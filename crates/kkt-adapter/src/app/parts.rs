@@ -8,7 +8,7 @@ use crate::{
     http,
     kkt::virtual_kkt::VirtualFleet,
     ofd::{HttpOfd, HttpOfdOptions},
-    ports::{Buffer, Clock, KktFleet, Observer, OfdClient, SyncControl},
+    ports::{Buffer, Clock, KktFleet, Observer, OfdClient, SyncControl, Till},
     sync::{Breakers, SyncEngine},
     telemetry::{Metrics, Page},
 };
@@ -78,7 +78,6 @@ impl App {
             OfdKind::Http => None,
         };
         let client = ofd(config, simulator.as_ref(), clock.clone(), observer.clone())?;
-        let fiscal = fleet.fiscal() && client.fiscal();
 
         let breakers = Breakers::new(
             convert::breaker(&config.breaker),
@@ -100,7 +99,7 @@ impl App {
             fleet,
             clock.clone(),
             observer.clone(),
-            convert::fiscalize(&config.kkt),
+            convert::fiscalize(&config.kkt, client.fiscal()),
         );
         let lanes = engine.clone();
         till.on_printed(Arc::new(move |device, rewind| SyncControl::wake(&lanes, device, rewind)));
@@ -113,6 +112,7 @@ impl App {
             let _ = printer.await;
         });
         engine.start();
+        let fiscal = Till::fiscal(&till);
 
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),

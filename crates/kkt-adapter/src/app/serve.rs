@@ -56,7 +56,7 @@ fn welcome(app: &App, config: &Config) -> String {
     text += &format!(
         "\nSell something:\n\n  curl -s {api}/v1/kkt/receipt -H 'Content-Type: application/json' \
          -H \"Idempotency-Key: $(date +%s%N)\" -d '{}'\n",
-        r#"{"pos_id":"POS-001","type":"sale","items":[{"name":"Оправа","price":"100.00","quantity":2,"total":"200.00","vat_rate":20}],"payments":[{"type":"cash","amount":"200.00"}]}"#
+        r#"{"pos_id":"POS-001","type":"sale","items":[{"name":"Оправа","price":"100.00","quantity":2,"total":"200.00","vat_rate":22}],"payments":[{"type":"cash","amount":"200.00"}]}"#
     );
     if app.is_simulated() {
         text += &format!(

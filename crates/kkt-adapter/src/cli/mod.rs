@@ -16,7 +16,8 @@ mod remote;
 mod table;
 
 pub use args::{
-    BreakerCommand, BufferCommand, Cli, Command, ConfigCommand, DemoOptions, DlqCommand, Files, Remote, Stopped,
+    BreakerCommand, BufferCommand, Cli, Command, ConfigCommand, DemoOptions, DlqCommand, Files, Remote,
+    Stopped,
 };
 pub use failure::Failure;
 

@@ -56,7 +56,11 @@ impl Adapter {
             let mut answer = self.call(Method::GET, path, &query, None).await?;
             match answer.get_mut(name).map(Value::take) {
                 Some(Value::Array(rows)) => all.extend(rows),
-                _ => return Err(Failure::Refused(format!("the answer has no {name}; is --url a kkt-adapter?"))),
+                _ => {
+                    return Err(Failure::Refused(format!(
+                        "the answer has no {name}; is --url a kkt-adapter?"
+                    )));
+                }
             }
             cursor = answer.get("next_cursor").and_then(Value::as_str).map(ToOwned::to_owned);
             if cursor.is_none() {

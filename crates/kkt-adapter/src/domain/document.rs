@@ -3,7 +3,7 @@
 use super::{
     ids::{DeviceId, PosId, ReceiptId},
     money::Kopecks,
-    receipt::Receipt,
+    receipt::{Item, Receipt},
 };
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,7 @@ struct Wire<'a> {
     #[serde(skip_serializing_if = "Option::is_none", rename = "type")]
     kind: Option<super::receipt::ReceiptKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    items: Option<&'a [super::receipt::Item]>,
+    items: Option<Vec<Item>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payments: Option<&'a [super::receipt::Payment]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +133,15 @@ struct Wire<'a> {
     total: Kopecks,
 }
 
+/// Longest name of an item in a fiscal document, in characters (FFD tag 1030).
+pub const NAME_CHARS_MAX: usize = 128;
+
+/// The item as the fiscal document has it: its name cut to [`NAME_CHARS_MAX`].
+fn cut(item: &Item) -> Item {
+    let end = item.name.char_indices().nth(NAME_CHARS_MAX).map_or(item.name.len(), |(at, _)| at);
+    Item { name: item.name[..end].to_owned(), ..item.clone() }
+}
+
 /// The body of `POST {base}/ofd/v1/receipt` (contract, «OFD over HTTP»): the receipt's fields, our id, what
 /// document it is, and everything of the fiscal document.
 #[must_use]
@@ -148,7 +157,7 @@ pub fn wire(
         document,
         pos_id,
         kind: receipt.map(|r| r.kind),
-        items: receipt.map(|r| r.items.as_slice()),
+        items: receipt.map(|r| r.items.iter().map(cut).collect()),
         payments: receipt.map(|r| r.payments.as_slice()),
         taxation: receipt.and_then(|r| r.taxation),
         cashier: receipt.and_then(|r| r.cashier.as_ref()),

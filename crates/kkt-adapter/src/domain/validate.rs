@@ -14,6 +14,7 @@ mod tests;
 
 use self::{form::Form, problem::FieldError};
 use super::{
+    document,
     ids::PosId,
     money::{KOPECKS_MAX, Kopecks, QUANTITY_DECIMALS_MAX, Quantity},
     receipt::{
@@ -373,9 +374,9 @@ fn notes(receipt: &Receipt, kopeck: Option<Kopecks>, today: Date) -> Vec<String>
             .push(format!("VAT rate {rate} % is not in force on {today}; accepted as sent ({count} items)."));
     }
     let cut =
-        receipt.items.iter().filter(|item| item.name.chars().nth(size::NAME_CHARS_MAX).is_some()).count();
+        receipt.items.iter().filter(|item| item.name.chars().nth(document::NAME_CHARS_MAX).is_some()).count();
     if cut > 0 {
-        let max = size::NAME_CHARS_MAX;
+        let max = document::NAME_CHARS_MAX;
         notes.push(format!(
             "Names longer than {max} characters are cut there in the fiscal document ({cut} items)."
         ));

@@ -203,6 +203,7 @@ impl Room {
             match write.await {
                 Ok(()) => {}
                 Err(error @ BufferError::NotAllowed { .. }) => {
+                    device.unblock(job.id);
                     tracing::error!(document = %job.id, %error, "a document was changed under the print lock");
                     return Ok(Ended::Changed);
                 }

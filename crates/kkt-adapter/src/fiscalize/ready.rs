@@ -84,46 +84,59 @@ impl Room {
             return Err(Refusal::Blocked(id));
         }
         for id in device.unresolved() {
-            let Some(entry) = self.buffer.find(Lookup::Id(id)).await?.filter(|e| e.state == State::Printing)
-            else {
-                device.resolve(id);
-                continue;
-            };
-            let driver = self.open_driver(device).await?;
-            let outcome = match self.ask(&*driver, id).await {
-                Ok(Found::Printed(doc)) => Outcome::Printed(doc),
-                Ok(Found::NotPrinted) => {
-                    Outcome::NotPrinted("не напечатан, ответила касса / not printed, says the KKT".into())
+            match self.buffer.find(Lookup::Id(id)).await {
+                Ok(Some(entry)) if entry.state == State::Printing => {
+                    bench.shift = None;
+                    self.settle_one(device, Job::of(entry)).await?;
                 }
-                Ok(Found::Unknown) => Outcome::Unknown("касса не знает / the KKT does not know".into()),
-                Err(why) => return Err(Refusal::Unsettled(why)),
-            };
-            bench.shift = None;
-            let printed = matches!(outcome, Outcome::Printed(_));
-            let not_printed = matches!(outcome, Outcome::NotPrinted(_));
-            let job = Job::of(entry);
-            let write = self.write(device, &job, &outcome);
-            // Whoever was quicker settled it as well: `NotAllowed` is no failure here.
-            if let Some(write) = write {
-                match write.await {
-                    Ok(()) if printed => {
-                        device.count_printed();
-                        self.wake(&device.id, false);
-                    }
-                    Ok(()) | Err(BufferError::NotAllowed { .. }) => {}
-                    Err(error) => {
-                        device.unblock(id);
-                        device.doubt(id);
-                        return Err(error.into());
-                    }
+                Ok(_) => {}
+                // The buffer set it aside and raised its alarm; the device need not stand still for it.
+                Err(error @ BufferError::Damaged(_)) => {
+                    tracing::error!(device = %device.id, document = %id, %error, "a document in doubt is damaged");
                 }
+                Err(error) => return Err(error.into()),
             }
             device.resolve(id);
-            if not_printed {
-                self.leave_unprinted(device, &job).await?;
-            }
         }
         device.blocked_by().map_or(Ok(()), |id| Err(Refusal::Blocked(id)))
+    }
+
+    async fn settle_one(&self, device: &Device, job: Job) -> Result<(), Refusal> {
+        let driver = self.open_driver(device).await?;
+        let outcome = match self.ask(&*driver, job.id).await {
+            Ok(Found::Printed(doc)) => Outcome::Printed(doc),
+            Ok(Found::NotPrinted) => {
+                Outcome::NotPrinted("не напечатан, ответила касса / not printed, says the KKT".into())
+            }
+            Ok(Found::Unknown) => Outcome::Unknown("касса не знает / the KKT does not know".into()),
+            Err(why) => return Err(Refusal::Unsettled(why)),
+        };
+        if let Some(write) = self.write(device, &job, &outcome) {
+            match write.await {
+                Ok(()) => {}
+                // What was queued before this write settled it already.
+                Err(BufferError::NotAllowed { state, .. }) => {
+                    if state != State::PrintUnknown {
+                        device.unblock(job.id);
+                    }
+                    return Ok(());
+                }
+                Err(error) => {
+                    device.unblock(job.id);
+                    device.doubt(job.id);
+                    return Err(error.into());
+                }
+            }
+        }
+        match outcome {
+            Outcome::Printed(_) => {
+                device.count_printed();
+                self.wake(&device.id, false);
+            }
+            Outcome::NotPrinted(_) => self.leave_unprinted(device, &job).await?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A receipt that was not printed waits for its turn; a shift document is made anew when it is needed.

@@ -84,7 +84,7 @@ pub async fn status(
         "cb_state": state,
         "oldest_pending_seconds": oldest_pending_seconds(&stats, app.ports.clock.wall()),
         "damaged": stats.damaged,
-        "fiscal": app.ports.till.fiscal(),
+        "fiscal": app.ports.fiscal(),
         "per_pos": per_pos,
     });
     Ok(json(StatusCode::OK, &body))

@@ -10,7 +10,7 @@
 //!
 //! Invariants: 1. A connection that `Works` is never closed by this module. 2. One that sends its headers slower than
 //! `header_timeout`, or nothing for `idle_timeout`, is closed. 3. While all places are taken and one more client
-//! waits, the one that has been without work for longest (a second at least) is closed.
+//! waits, the one that has been without work for longest (half a second at least) is closed.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ use tokio::{
 };
 
 /// Nothing is closed for others sooner than this after it last changed its phase.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {

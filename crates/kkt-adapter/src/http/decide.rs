@@ -29,7 +29,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -134,10 +134,6 @@ fn missing(field: &'static str) -> ApiError {
     ApiError::fields(vec![FieldError::new("missing", vec!["body".into(), field.into()], msg, &Value::Null)])
 }
 
-fn local(at: Timestamp) -> DateTime {
-    TimeZone::system().to_datetime(at)
-}
-
 /// The QR code's text in its official form; empty for shift documents.
 fn qr(
     receipt: Option<&Receipt>,
@@ -156,7 +152,12 @@ fn qr(
 }
 
 /// The fiscal document of the paper.
-fn document(entry: &Entry, paper: Paper, sibling: Option<FiscalDoc>) -> Result<FiscalDoc, ApiError> {
+fn document(
+    entry: &Entry,
+    paper: Paper,
+    sibling: Option<FiscalDoc>,
+    zone: &TimeZone,
+) -> Result<FiscalDoc, ApiError> {
     let known = sibling.as_ref();
     let fn_number = paper
         .fn_number
@@ -169,7 +170,7 @@ fn document(entry: &Entry, paper: Paper, sibling: Option<FiscalDoc>) -> Result<F
     let shift_number =
         paper.shift.or(known.map(|doc| doc.shift_number)).ok_or_else(|| missing("shift_number"))?;
     let of_receipt = entry.kind == DocumentKind::Receipt;
-    let at = paper.datetime.unwrap_or_else(|| local(entry.created_at));
+    let at = paper.datetime.unwrap_or_else(|| zone.to_datetime(entry.created_at));
     let total = entry.receipt.as_ref().map(Receipt::total).unwrap_or_default();
     Ok(FiscalDoc {
         fiscal_doc_number: paper.number,
@@ -200,11 +201,11 @@ pub async fn decide(
     let verdict = match decision.paper {
         Some(paper) => {
             let sibling = sibling(&app, &entry).await?;
-            Verdict::Printed(Box::new(document(&entry, paper, sibling)?))
+            Verdict::Printed(Box::new(document(&entry, paper, sibling, &app.ports.options.zone)?))
         }
         None => Verdict::NotPrinted,
     };
     let (till, by, id) = (Arc::clone(&app.ports.till), bearer.actor(), entry.id);
     let entry = detached(async move { till.decide(id, verdict, by, decision.reason).await }).await??;
-    Ok(json(StatusCode::OK, &EntryView::whole(&entry, app.ports.till.fiscal())))
+    Ok(json(StatusCode::OK, &EntryView::whole(&entry, app.ports.fiscal())))
 }

@@ -30,7 +30,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let filter = ListFilter { state: Some(DocumentState::Dead), ..query::filter(&pairs, &bearer)? };
     let found = app.ports.buffer.list(filter).await?;
-    let mut body = page("dead_letters", &found, app.ports.till.fiscal());
+    let mut body = page("dead_letters", &found, app.ports.fiscal());
     body["dlq_size"] = app.ports.buffer.stats().await?.total.dead.into();
     Ok(json(StatusCode::OK, &body))
 }
@@ -87,5 +87,5 @@ async fn change(
         find(&worker, &entry.id.to_string(), &bearer).await
     })
     .await??;
-    Ok(json(StatusCode::OK, &EntryView::whole(&changed, app.ports.till.fiscal())))
+    Ok(json(StatusCode::OK, &EntryView::whole(&changed, app.ports.fiscal())))
 }

@@ -44,7 +44,7 @@ pub async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let entry = find(&app, &name, &bearer).await?;
-    Ok(json(StatusCode::OK, &EntryView::whole(&entry, app.ports.till.fiscal())))
+    Ok(json(StatusCode::OK, &EntryView::whole(&entry, app.ports.fiscal())))
 }
 
 /// `GET /v1/kkt/receipts?pos_id=&status=&limit=&cursor=`, newest first.
@@ -55,7 +55,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let filter = query::filter(&pairs, &bearer)?;
     let found = app.ports.buffer.list(filter).await?;
-    Ok(json(StatusCode::OK, &page("receipts", &found, app.ports.till.fiscal())))
+    Ok(json(StatusCode::OK, &page("receipts", &found, app.ports.fiscal())))
 }
 
 /// Longest reason or note a person gives, in characters.
@@ -80,5 +80,5 @@ pub async fn cancel(
     let entry = find(&app, &name, bearer).await?;
     let (till, by) = (Arc::clone(&app.ports.till), bearer.actor());
     let entry = detached(async move { till.cancel(entry.id, by, reason).await }).await??;
-    Ok(json(StatusCode::OK, &EntryView::whole(&entry, app.ports.till.fiscal())))
+    Ok(json(StatusCode::OK, &EntryView::whole(&entry, app.ports.fiscal())))
 }

@@ -113,7 +113,7 @@ pub async fn report(app: &App) -> Report {
     let error = store.error.or_else(|| stats.as_ref().err().map(ToString::to_string));
     let kkt = Health::degraded_if(blocked);
     let status = buffer_status.max(database).max(kkt).max(Health::degraded_if(!closed));
-    let fiscal = ports.till.fiscal();
+    let fiscal = ports.fiscal();
     let body = json!({
         "status": status.as_str(),
         "fiscal": fiscal,

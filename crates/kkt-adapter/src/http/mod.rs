@@ -55,6 +55,7 @@ pub use self::{
 };
 
 use crate::ports::{BreakerControl, Buffer, Clock, MetricsPage, Observer, SyncControl, Till};
+use jiff::tz::TimeZone;
 use std::{sync::Arc, time::Duration};
 
 /// What the API needs of the rest of the program.
@@ -80,6 +81,14 @@ pub struct HttpPorts {
     pub options: Arc<HttpOptions>,
 }
 
+impl HttpPorts {
+    /// Whether what is sold here is legally fiscal: neither the KKT nor the OFD is emulated.
+    #[must_use]
+    pub fn fiscal(&self) -> bool {
+        self.options.ofd_fiscal && self.till.fiscal()
+    }
+}
+
 /// Numbers and names of the API.
 #[derive(Debug)]
 pub struct HttpOptions {
@@ -95,6 +104,10 @@ pub struct HttpOptions {
     pub body_bytes_max: usize,
     /// The API is reached by TLS only, so cookies may insist on it; default `false`.
     pub secure_cookies: bool,
+    /// Whether the OFD is a real one; together with the till's word it makes `fiscal` in every answer. Default: no.
+    pub ofd_fiscal: bool,
+    /// The time zone of the shop: which day it is for VAT rates, and the local time of documents.
+    pub zone: TimeZone,
     /// The version to show.
     pub version: &'static str,
 }
@@ -108,6 +121,8 @@ impl Default for HttpOptions {
             body_timeout: Duration::from_secs(10),
             body_bytes_max: 2 * 1024 * 1024,
             secure_cookies: false,
+            ofd_fiscal: false,
+            zone: TimeZone::system(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

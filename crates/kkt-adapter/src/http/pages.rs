@@ -23,7 +23,7 @@ pub async fn root(State(app): State<Shared>, request: Request) -> Result<Respons
     bearer.enter(super::auth::Area::Read, request.method())?;
     let report = health::report(&app).await;
     let body = json!({
-        "message": if app.ports.till.fiscal() { "kkt-adapter" } else { NOT_FISCAL },
+        "message": if app.ports.fiscal() { "kkt-adapter" } else { NOT_FISCAL },
         "version": app.ports.options.version,
         "docs": "/docs",
         "health": "/v1/health",

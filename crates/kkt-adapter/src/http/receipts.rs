@@ -13,7 +13,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode},
     response::Response,
 };
-use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ pub async fn sell(State(app): State<Shared>, request: Request) -> Result<Respons
     let (parts, body) = request.into_parts();
     let bearer = access(&parts.extensions)?;
     let body = body::json(&parts, body, &app.ports.options).await?;
-    let today = TimeZone::system().to_datetime(app.ports.clock.wall()).date();
+    let today = app.ports.options.zone.to_datetime(app.ports.clock.wall()).date();
     let (key, valid) = match (idempotency_key(&parts.headers), validate::receipt(body, today)) {
         (Ok(key), Ok(valid)) => (key, valid),
         (key, valid) => {
@@ -36,7 +35,7 @@ pub async fn sell(State(app): State<Shared>, request: Request) -> Result<Respons
     let till = Arc::clone(&app.ports.till);
     let (receipt, notes) = (valid.receipt, valid.notes);
     let sale = detached(async move { till.sell(key, receipt, notes).await }).await??;
-    let mut response = json(StatusCode::OK, &SaleView::of(&sale, app.ports.till.fiscal()));
+    let mut response = json(StatusCode::OK, &SaleView::of(&sale, app.ports.fiscal()));
     if sale.replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }

@@ -115,9 +115,9 @@ async fn place(
     connections: &Connections,
     limits: &ServerLimits,
 ) -> OwnedSemaphorePermit {
+    let mut waiting = pin!(Arc::clone(places).acquire_owned());
     loop {
-        let waiting = Arc::clone(places).acquire_owned();
-        if let Ok(place) = timeout(Duration::from_millis(20), waiting).await {
+        if let Ok(place) = timeout(Duration::from_millis(5), waiting.as_mut()).await {
             return place.expect("the semaphore is never closed");
         }
         connections.sweep(limits.header_timeout, limits.idle_timeout);

@@ -42,7 +42,7 @@ pub async fn show(
         "shift_number": number,
         "opened_at": since.map(|at| at.to_string()),
         "receipts": receipts,
-        "fiscal": app.ports.till.fiscal(),
+        "fiscal": app.ports.fiscal(),
     });
     Ok(json(StatusCode::OK, &body))
 }
@@ -64,7 +64,7 @@ pub async fn open(State(app): State<Shared>, request: Request) -> Result<Respons
     let pos_id = till_of(&app, request).await?;
     let till = Arc::clone(&app.ports.till);
     let done = detached(async move { till.open_shift(pos_id).await }).await??;
-    Ok(json(StatusCode::OK, &SaleView::of(&done, app.ports.till.fiscal())))
+    Ok(json(StatusCode::OK, &SaleView::of(&done, app.ports.fiscal())))
 }
 
 /// `POST /v1/kkt/shift/close {"pos_id"}`.
@@ -72,5 +72,5 @@ pub async fn close(State(app): State<Shared>, request: Request) -> Result<Respon
     let pos_id = till_of(&app, request).await?;
     let till = Arc::clone(&app.ports.till);
     let done = detached(async move { till.close_shift(pos_id).await }).await??;
-    Ok(json(StatusCode::OK, &SaleView::of(&done, app.ports.till.fiscal())))
+    Ok(json(StatusCode::OK, &SaleView::of(&done, app.ports.fiscal())))
 }

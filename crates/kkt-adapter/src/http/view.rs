@@ -61,7 +61,7 @@ pub struct EntryView<'a> {
     document: DocumentKind,
     pos_id: &'a str,
     device: &'a str,
-    status: &'static str,
+    state: &'static str,
     #[serde(rename = "type")]
     kind: Option<&'static str>,
     total: Option<Kopecks>,
@@ -89,7 +89,7 @@ impl<'a> EntryView<'a> {
             document: entry.kind,
             pos_id: entry.pos_id.as_str(),
             device: entry.device.as_str(),
-            status: entry.state.as_str(),
+            state: entry.state.as_str(),
             kind: entry.receipt.as_ref().map(|receipt| receipt.kind.as_str()),
             total: entry.receipt.as_ref().map(Receipt::total).or(entry.fiscal.as_ref().map(|doc| doc.total)),
             attempts: entry.attempts,

@@ -2,7 +2,7 @@
 //!
 //! Promises:
 //! 1. A document counts as confirmed only by a whole answer that says `accepted`, names its `ofd_id` and, where it
-//!    echoes `receipt_id`, `fn_number` or the ФД number, echoes those of the document sent.
+//!    echoes `receipt_id` or the ФД number (`fd`, `fiscal_doc_number`), echoes those of the document sent.
 //! 2. A document is given up (`Rejected`) only on the OFD's own word, read in full: a JSON object. A page of a proxy or
 //!    a captive portal, or a wrong address, sends no document to the dead letters.
 //! 3. Whatever else came: the same key again.

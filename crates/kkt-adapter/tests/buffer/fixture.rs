@@ -72,7 +72,7 @@ pub struct Bench {
     pub buffer: Arc<dyn Buffer>,
     pub clock: Arc<ManualClock>,
     pub name: &'static str,
-    pub folder: Option<TempDir>,
+    _folder: Option<TempDir>,
 }
 
 impl Bench {
@@ -84,14 +84,14 @@ impl Bench {
 pub fn memory(capacity: u64) -> Bench {
     let clock = ManualClock::new();
     let buffer = Arc::new(MemoryBuffer::new(capacity, clock.clone()));
-    Bench { buffer, clock, name: "memory", folder: None }
+    Bench { buffer, clock, name: "memory", _folder: None }
 }
 
 pub fn sqlite(capacity: u64) -> Bench {
     let clock = ManualClock::new();
     let folder = tempfile::tempdir().unwrap();
     let buffer = Arc::new(open_with(folder.path(), capacity, clock.clone(), Arc::new(Silent)));
-    Bench { buffer, clock, name: "SQLite", folder: Some(folder) }
+    Bench { buffer, clock, name: "SQLite", _folder: Some(folder) }
 }
 
 pub fn options(folder: &Path) -> SqliteOptions {

@@ -1,10 +1,12 @@
 //! The buffer by its port: one conformance suite over both implementations, and what only a disk can do wrong.
 
-//mod commits;
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod commits;
 mod conformance;
-//mod crash;
-//mod damage;
+mod crash;
+mod damage;
 mod fixture;
-//mod model;
-//mod opening;
-//mod storage;
+mod model;
+mod opening;
+mod storage;

@@ -33,7 +33,7 @@ const FAULTS: &str = r"(() => {
   if (wide.scrollWidth > wide.clientWidth) faults.push(`the page is ${wide.scrollWidth} wide, the window ${wide.clientWidth}`);
   const open = document.querySelector('dialog[open]') ?? document.body;
   const all = [...open.querySelectorAll('button, input, select, h1, h2, h3, p, dt, dd, th, td, li > span, .badge, meter, svg.strip, figcaption, label')]
-    .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest('.hidden, .skip, .receipts thead') && e.getClientRects().length > 0);
+    .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest('.hidden, .skip, .cards thead') && e.getClientRects().length > 0);
   const boxes = all.map((e) => ({ e, r: e.getBoundingClientRect() })).filter(({ r }) => r.width > 1 && r.height > 1);
   const name = (e) => `${e.tagName}.${e.className?.baseVal ?? e.className} «${(e.textContent || e.value || '').trim().slice(0, 30)}»`;
   for (const { e, r } of boxes) if (!e.closest('.scroll') && r.right > wide.clientWidth + 1) faults.push(`${name(e)} sticks out: ${r.right}`);

@@ -4,7 +4,6 @@ use super::{
     chrome::{Chrome, Page},
     shop::{Setup, Shop, reject_receipts},
 };
-use ofd_sim::Plan;
 use std::{path::PathBuf, process::Command};
 
 fn take(page: &Page, name: &str, width: u32, dark: bool) {

@@ -4,7 +4,7 @@ use ofd_sim::{Options, Simulator};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -253,9 +253,4 @@ pub fn assert_ledger_is_right(sim: &Simulator, documents: usize) {
         let expected: Vec<u64> = (1..=order.len() as u64).collect();
         assert_eq!(order, expected, "ФД order of ФН {fn_number}");
     }
-}
-
-/// Where a path of the data folder lies.
-pub fn data(setup: &Setup, path: &str) -> PathBuf {
-    setup.path().join("data").join(path)
 }

@@ -1,5 +1,7 @@
 //! The adapter as a process, over real HTTP, beside the real simulator: what a shop would see.
 
+#![allow(clippy::unwrap_used)]
+
 mod bad_input;
 mod breakers;
 mod harness;

@@ -2,7 +2,7 @@
 
 use jiff::{Span, Timestamp};
 use kkt_adapter::{
-    buffer::{SqliteBuffer, SqliteOptions},
+    buffer::{SqliteBuffer, SqliteOptions, sqlite::OpenError},
     domain::{
         document::Identity,
         entry::Entry,
@@ -237,7 +237,17 @@ fn open_buffer(
     let options =
         SqliteOptions { capacity, min_free_disk_bytes: 0, ..SqliteOptions::new(folder.join("buffer.db")) };
     let (clock, seen): (Arc<dyn Clock>, Arc<dyn Observer>) = (clock.clone(), seen.clone());
-    Arc::new(SqliteBuffer::open(options, clock, seen).unwrap())
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match SqliteBuffer::open(options.clone(), clock.clone(), seen.clone()) {
+            Ok(buffer) => return Arc::new(buffer),
+            // A process that another test is about to start holds a copy of the lock until its exec.
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 pub fn receipt(pos_id: &str, kopecks: i64) -> Receipt {

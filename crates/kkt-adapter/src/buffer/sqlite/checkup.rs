@@ -21,7 +21,7 @@ pub(super) fn look(conn: &Connection, path: &Path) -> rusqlite::Result<Option<St
     let budget = if note.exists() { None } else { Some(BUDGET) };
     let found = match budget {
         Some(budget) => bounded(conn, budget)?,
-        None => quick_check(conn)?,
+        None => full_check(conn)?,
     };
     if found.is_none() {
         // It stays if it cannot be removed: the next start looks again.
@@ -52,7 +52,16 @@ fn bounded(conn: &Connection, budget: Duration) -> rusqlite::Result<Option<Strin
 }
 
 /// SQLite's own check of the structure, the first fault only.
-pub(super) fn quick_check(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+fn quick_check(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    verdict(conn, "PRAGMA quick_check(1)")
+}
+
+/// The same, and each index against its table.
+pub(super) fn full_check(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    verdict(conn, "PRAGMA integrity_check(1)")
+}
+
+fn verdict(conn: &Connection, pragma: &str) -> rusqlite::Result<Option<String>> {
+    let verdict: String = conn.query_row(pragma, [], |row| row.get(0))?;
     Ok((verdict != "ok").then_some(verdict))
 }

@@ -39,6 +39,8 @@ pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
     let folder = parent(path);
     if !folder.is_dir() {
         make_folder(folder).map_err(unusable(folder))?;
+        // Its own name must outlive a power cut as what is in it does.
+        sync_folder(parent(folder)).map_err(unusable(folder))?;
     }
     if path.is_dir() {
         return Err(OpenError::Foreign { path: path.to_owned(), what: "is a folder, not a file" });

@@ -21,10 +21,12 @@
 //! |---|---|
 //! | capacity or floor of free disk reached | `reserve`: `Full` |
 //! | queue full, disk full | the write: `Full`, nothing was stored |
-//! | I/O error, failed fsync, damaged structure | `Failed` from here on; the next start checks the file |
+//! | a reader meets a damaged page | that read: `Failed`; the till goes on; the next start checks and repairs |
+//! | the writer meets one; I/O error; failed fsync | `Failed` from here on; the next start checks the file |
 //! | a damaged document | `Damaged` for its own name, left out of pages, counted in `stats` |
 //! | a second process | [`OpenError::InUse`] |
 
+mod aside;
 mod checkup;
 mod command;
 mod disk;
@@ -35,6 +37,7 @@ mod offline;
 mod open;
 mod options;
 mod pool;
+mod prune;
 mod read;
 mod row;
 mod salvage;
@@ -98,7 +101,20 @@ impl SqliteBuffer {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, OpenError> {
+        // Absolute: `file:…` would be a URI to SQLite, and the working folder may change.
+        let path = std::path::absolute(&options.path)
+            .map_err(|source| OpenError::Unusable { path: options.path.clone(), source })?;
+        let options = SqliteOptions { path, ..options };
         let opened = open::store(&options, clock.as_ref())?;
+        Self::start(options, clock, observer, opened)
+    }
+
+    fn start(
+        options: SqliteOptions,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+        opened: open::Opened,
+    ) -> Result<Self, OpenError> {
         let readers = Readers::open(&options)?;
         let shared = Arc::new(Shared {
             path: options.path.clone(),
@@ -108,6 +124,7 @@ impl SqliteBuffer {
             gate: Gate::new(options.capacity, opened.store.books()),
             failed: OnceLock::new(),
             closed: AtomicBool::new(false),
+            suspect: OnceLock::new(),
             damaged: AtomicU64::new(opened.store.damaged),
             notice: opened.notice,
         });
@@ -150,11 +167,8 @@ impl SqliteBuffer {
         if let Err(error) = self.queue(command(answer)) {
             return Box::pin(ready(Err(error)));
         }
-        Box::pin(async move {
-            answered
-                .await
-                .unwrap_or_else(|_| Err(BufferError::Failed("the writer ended without an answer".into())))
-        })
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(shared.writer_is_gone())) })
     }
 
     fn queue(&self, command: Command) -> Result<(), BufferError> {
@@ -184,8 +198,12 @@ impl SqliteBuffer {
         }
         result.map_err(|fault| match fault {
             Fault::Rule(error) => error,
-            Fault::Sql(error) if shared::is_corrupt(&error) => self.shared.fail(&error),
-            Fault::Sql(error) => BufferError::Failed(error.to_string()),
+            Fault::Sql(error) => {
+                if shared::is_corrupt(&error) {
+                    self.shared.suspect(&error);
+                }
+                BufferError::Failed(error.to_string())
+            }
         })
     }
 }
@@ -268,7 +286,7 @@ impl Buffer for SqliteBuffer {
             ok: failure.is_none() && !self.shared.closed.load(Ordering::SeqCst),
             kind: "SQLite",
             mode: "WAL",
-            error: failure.cloned().or_else(|| self.shared.notice.clone()),
+            error: failure.or_else(|| self.shared.suspect.get()).or(self.shared.notice.as_ref()).cloned(),
         }
     }
 
@@ -304,3 +322,6 @@ impl Drop for SqliteBuffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ pub(super) struct Names {
     by_name: HashMap<String, Name>,
     next_n: i64,
     dirty: Vec<String>,
+    /// One of the dirty ones has no row yet.
+    fresh: bool,
 }
 
 impl Names {
@@ -74,6 +76,7 @@ impl Names {
         if !self.by_name.contains_key(text) {
             let fresh = Name { n: self.next_n, ..Name::default() };
             self.next_n += 1;
+            self.fresh = true;
             self.by_name.insert(text.to_owned(), fresh);
         }
         let name = self.by_name.get_mut(text).expect("it was just made if it was not there");
@@ -126,8 +129,14 @@ impl Names {
         self.entry(&text).tally.add(column, count);
     }
 
+    /// Writes names that have no row yet: a later write of the same transaction reads them.
+    pub(super) fn flush_fresh(&mut self, conn: &Connection) -> Result<(), Fault> {
+        if self.fresh { self.flush(conn) } else { Ok(()) }
+    }
+
     /// Writes what changed, in the running transaction.
     pub(super) fn flush(&mut self, conn: &Connection) -> Result<(), Fault> {
+        self.fresh = false;
         for text in self.dirty.drain(..) {
             let Some(name) = self.by_name.get_mut(&text) else { continue };
             name.dirty = false;

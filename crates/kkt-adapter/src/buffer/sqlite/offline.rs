@@ -5,7 +5,9 @@ use super::{
     names::Names,
     open,
     options::{OpenError, SqliteOptions},
-    salvage, schema,
+    read,
+    row::{self, Damage, Part, select},
+    schema,
 };
 use crate::{buffer::rules::Document, domain::receipt::Receipt, ports::Counts};
 use rusqlite::{Connection, OpenFlags};
@@ -79,13 +81,13 @@ pub fn verify(path: &Path) -> Result<Report, OpenError> {
             report.faults.push(text);
         }
     };
-    match checkup::quick_check(&store.conn) {
+    match checkup::full_check(&store.conn) {
         Ok(None) => {}
         Ok(Some(text)) => fault(text),
         Err(error) => fault(error.to_string()),
     }
     let mut good = 0;
-    let scanned = salvage::scan(&store.conn, |found| match found {
+    let scanned = scan(&store.conn, |found| match found {
         Ok(_) => good += 1,
         Err(damage) => fault(format!("row {}: {} damaged", damage.seq, damage.part.as_str())),
     });
@@ -104,7 +106,7 @@ pub fn export(path: &Path, out: &mut dyn Write) -> io::Result<(u64, u64)> {
     let store = stopped(path).map_err(io::Error::other)?;
     let (mut written, mut damaged) = (0, 0);
     let mut failure = None;
-    salvage::scan(&store.conn, |found| {
+    scan(&store.conn, |found| {
         if failure.is_some() {
             return;
         }
@@ -170,4 +172,25 @@ pub fn stats(path: &Path) -> Result<OfflineStats, OpenError> {
         damaged: u64::try_from(damaged).unwrap_or(0),
         size_bytes: size(path) + size(&folder::beside(path, "-wal")),
     })
+}
+
+type Whole = (Document, Option<Receipt>, Option<Vec<u8>>);
+
+/// Reads every document with its parts; hands each whole one and each damage to `each`.
+fn scan(conn: &Connection, mut each: impl FnMut(Result<Whole, Damage>)) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare(select!(; "FROM documents d NOT INDEXED ORDER BY d.seq"))?;
+    let mut rows = statement.query([])?;
+    while let Some(found) = rows.next()? {
+        let (seq, document) = match row::read(found)? {
+            Ok(read) => read,
+            Err(damage) => {
+                each(Err(damage));
+                continue;
+            }
+        };
+        let (id, body) = (document.id, read::body(conn, seq, document.id)?);
+        let wire = read::bytes(conn, Part::Wire, seq, id)?;
+        each(body.and_then(|receipt| wire.map(|wire| (document, receipt, wire))));
+    }
+    Ok(())
 }

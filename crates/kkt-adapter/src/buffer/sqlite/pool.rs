@@ -14,14 +14,14 @@ use tokio::sync::Semaphore;
 /// The connections, and who may have one.
 pub(super) struct Readers {
     free: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(super) fn open(options: &SqliteOptions) -> Result<Arc<Self>, OpenError> {
         let count = options.readers.max(1);
         let free = (0..count).map(|_| open::reader(options)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Arc::new(Self { free: Mutex::new(free), turns: Semaphore::new(count) }))
+        Ok(Arc::new(Self { free: Mutex::new(free), turns: Arc::new(Semaphore::new(count)) }))
     }
 
     /// Runs a read on a thread that may block; hands back what it saw damaged.
@@ -30,7 +30,9 @@ impl Readers {
         read: impl FnOnce(&Connection, &mut Vec<Damage>) -> Result<T, Fault> + Send + 'static,
     ) -> (Result<T, Fault>, Vec<Damage>) {
         let closed = || Fault::Rule(BufferError::Failed("the store is closed".into()));
-        let Ok(_turn) = self.turns.acquire().await else { return (Err(closed()), Vec::new()) };
+        let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
+            return (Err(closed()), Vec::new());
+        };
         let readers = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let lock = || readers.free.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,6 +40,8 @@ impl Readers {
             let mut damage = Vec::new();
             let result = read(&conn, &mut damage);
             lock().push(conn);
+            // Only now: a caller that went away must not free the turn before its connection is back.
+            drop(turn);
             (result, damage)
         });
         work.await.unwrap_or_else(|_| (Err(closed()), Vec::new()))

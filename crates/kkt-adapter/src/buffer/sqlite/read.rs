@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use uuid::Uuid;
 
 /// A row, a damaged row, or none.
-type MaybeRow = Option<Result<(i64, Document), Damage>>;
+pub(super) type MaybeRow = Option<Result<(i64, Document), Damage>>;
 
 /// A document by our key.
 pub(super) fn document(conn: &Connection, id: ReceiptId) -> rusqlite::Result<MaybeRow> {
@@ -42,22 +42,39 @@ fn by_key(conn: &Connection, key: &str) -> rusqlite::Result<MaybeRow> {
     Ok(None)
 }
 
+/// The bytes of a part; `None` if the document has none (any more).
+pub(super) fn bytes(
+    conn: &Connection,
+    part: Part,
+    seq: i64,
+    id: ReceiptId,
+) -> rusqlite::Result<Result<Option<Vec<u8>>, Damage>> {
+    let sql = match part {
+        Part::Wire => "SELECT wire, checksum FROM wires WHERE seq = ?",
+        Part::Body | Part::Document => "SELECT body, checksum FROM bodies WHERE seq = ?",
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([seq])?;
+    let Some(row) = rows.next()? else { return Ok(Ok(None)) };
+    let damage = Damage { seq, part };
+    let (Ok(bytes), Ok(checksum)) = (row.get::<_, Vec<u8>>(0), row.get::<_, i64>(1)) else {
+        return Ok(Err(damage));
+    };
+    let good = row::part_checksum(id, &bytes) == checksum;
+    Ok(if good { Ok(Some(bytes)) } else { Err(damage) })
+}
+
 /// The body of a document; `None` if it has none (any more).
 pub(super) fn body(
     conn: &Connection,
     seq: i64,
     id: ReceiptId,
 ) -> rusqlite::Result<Result<Option<Receipt>, Damage>> {
-    let stored = conn
-        .prepare_cached("SELECT body, checksum FROM bodies WHERE seq = ?")?
-        .query_row([seq], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)))
-        .optional()?;
-    let Some((bytes, checksum)) = stored else { return Ok(Ok(None)) };
     let damage = Damage { seq, part: Part::Body };
-    if row::part_checksum(id, &bytes) != checksum {
-        return Ok(Err(damage));
-    }
-    Ok(serde_json::from_slice(&bytes).map(Some).map_err(|_| damage))
+    Ok(bytes(conn, Part::Body, seq, id)?.and_then(|bytes| match bytes {
+        Some(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|_| damage),
+        None => Ok(None),
+    }))
 }
 
 /// One document. A damaged one is an error, never «no such document»: its name stays taken.

@@ -7,7 +7,7 @@ use super::{
     options::{OpenError, SqliteOptions},
     read,
     row::{self, Damage, Part, select},
-    store::{Fault, Store, Subject},
+    store::{Fault, Store},
 };
 use crate::{
     buffer::rules::Document,
@@ -110,7 +110,7 @@ fn documents(
             Ok((seq, document)) => document_with_parts(conn, store, seq, &document, saved)?,
             Err(damage) => claim(conn, store, damage, saved)?,
         }
-        if seen.len() % SLICE == 0 {
+        if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
             begin(store)?;
         }
@@ -132,36 +132,19 @@ fn document_with_parts(
     if there {
         return Ok(());
     }
-    let body = part(conn, "SELECT body, checksum FROM bodies WHERE seq = ?", seq, document);
-    let wire = part(conn, "SELECT wire, checksum FROM wires WHERE seq = ?", seq, document);
-    store
-        .insert(
-            Some(seq),
-            document,
-            body.as_ref().ok().and_then(|b| b.as_deref()),
-            wire.as_ref().ok().and_then(|w| w.as_deref()),
-        )
-        .map_err(sql)?;
+    // What cannot be read is lost like what does not fit its checksum.
+    let part = |part| read::bytes(conn, part, seq, document.id).ok().and_then(Result::ok);
+    let (body, wire) = (part(Part::Body), part(Part::Wire));
+    let slice = |part: &Option<Option<Vec<u8>>>| part.clone().flatten();
+    store.insert(Some(seq), document, slice(&body).as_deref(), slice(&wire).as_deref()).map_err(sql)?;
     saved.documents += 1;
-    for (lost, part) in [(body.is_err(), Part::Body), (wire.is_err(), Part::Wire)] {
+    for (lost, part) in [(body.is_none(), Part::Body), (wire.is_none(), Part::Wire)] {
         if lost {
             store.set_aside(Damage { seq, part }).map_err(sql)?;
             saved.damaged += 1;
         }
     }
     Ok(())
-}
-
-/// The bytes of a part, none, or an error if they are not what was written.
-fn part(conn: &Connection, query: &str, seq: i64, document: &Document) -> Result<Option<Vec<u8>>, ()> {
-    let read = conn.prepare_cached(query).and_then(|mut statement| {
-        statement.query_row([seq], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)))
-    });
-    match read {
-        Ok((bytes, checksum)) if row::part_checksum(document.id, &bytes) == checksum => Ok(Some(bytes)),
-        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
-        _ => Err(()),
-    }
 }
 
 /// A document that failed its checksum: only its names are kept, so that they stay taken.
@@ -216,7 +199,7 @@ fn audit(
                 "INSERT OR IGNORE INTO audit (seq, at, subject, action, actor, detail) VALUES (?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![seq, at, subject, action, actor, detail])? as u64;
-        if seen.len() % SLICE == 0 {
+        if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
             begin(store)?;
         }
@@ -252,36 +235,9 @@ fn finish(store: &mut Store, old: &Path, saved: &Saved) -> rusqlite::Result<()> 
             old.file_name().unwrap_or_default().to_string_lossy()
         ),
     };
-    let Subject::Name(_) = Subject::of(&line.subject) else { return commit(store) };
     store.record(&line).map_err(sql)?;
     commit(store)?;
     let damaged: i64 = store.conn.query_row("SELECT count(*) FROM damaged", [], |row| row.get(0))?;
     store.damaged = u64::try_from(damaged).unwrap_or(0);
-    Ok(())
-}
-
-/// Reads every document of a store with its parts; hands each fault to `found`.
-pub(super) fn scan(
-    conn: &Connection,
-    mut each: impl FnMut(Result<(Document, Option<crate::domain::receipt::Receipt>, Option<Vec<u8>>), Damage>),
-) -> rusqlite::Result<()> {
-    let mut statement = conn.prepare(select!(; "FROM documents d NOT INDEXED ORDER BY d.seq"))?;
-    let mut rows = statement.query([])?;
-    while let Some(found) = rows.next()? {
-        let (seq, document) = match row::read(found)? {
-            Ok(read) => read,
-            Err(damage) => {
-                each(Err(damage));
-                continue;
-            }
-        };
-        let body = read::body(conn, seq, document.id)?;
-        let wire = part(conn, "SELECT wire, checksum FROM wires WHERE seq = ?", seq, &document);
-        match (body, wire) {
-            (Err(damage), _) => each(Err(damage)),
-            (_, Err(())) => each(Err(Damage { seq, part: Part::Wire })),
-            (Ok(receipt), Ok(wire)) => each(Ok((document, receipt, wire))),
-        }
-    }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     /// Set once and for all by the first failure of the storage.
     pub failed: OnceLock<String>,
     pub closed: AtomicBool,
+    /// The first damage of the file's structure that a reader ran into.
+    pub suspect: OnceLock<String>,
     /// Rows of `damaged`.
     pub damaged: AtomicU64,
     /// What a person should look at although the store works.
@@ -48,6 +50,27 @@ impl Shared {
         BufferError::Failed(text)
     }
 
+    /// A write was dropped without an answer: the store was closed before its turn came, or the writer panicked.
+    pub(super) fn writer_is_gone(&self) -> BufferError {
+        if self.closed.load(Ordering::SeqCst) {
+            return BufferError::Failed("the store is closed".into());
+        }
+        self.fail_text("the writer ended without an answer".into(), false)
+    }
+
+    /// A reader ran into a damaged page. What the writer needs may be whole, so the till goes on; the next start
+    /// checks all of the file and repairs it.
+    pub(super) fn suspect(&self, error: &rusqlite::Error) {
+        if self.suspect.set(format!("{error}; restart the adapter to have the file repaired")).is_ok() {
+            tracing::error!(
+                path = %self.path.display(),
+                %error,
+                "the buffer's database is damaged: the next start checks and repairs it"
+            );
+            super::checkup::ask_for_full_check(&self.path);
+        }
+    }
+
     /// The failure, if there was one.
     pub(super) fn check(&self) -> Result<(), BufferError> {
         match self.failed.get() {
@@ -57,8 +80,18 @@ impl Shared {
     }
 }
 
-/// Whether SQLite says that the file is not what it wrote.
+/// Whether the file is not what was written: SQLite says so, or a column holds what its type does not allow.
 pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::{
+        Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error},
+        ErrorCode::{DatabaseCorrupt, NotADatabase},
+    };
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+        || matches!(
+            error,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        )
 }

@@ -3,7 +3,7 @@
 
 use super::{
     names::Names,
-    row::{self, Damage, Part, Raw, select},
+    row::{self, Raw, select},
 };
 use crate::{
     buffer::{
@@ -11,15 +11,14 @@ use crate::{
         rules::{self, Document, Settled},
     },
     domain::{
-        entry::{Actor, AuditEvent, Change, Entry, NewEntry, Settlement},
+        entry::{AuditEvent, Change, Entry, NewEntry, Settlement},
         ids::{PosId, ReceiptId},
-        lifecycle::State,
         receipt::Receipt,
     },
     ports::{Appended, BufferError},
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
 /// Why a write was not done.
@@ -154,6 +153,7 @@ impl Store {
     ) -> Result<(), Fault> {
         let pos = self.names.till(document.pos_id.as_str());
         let device = self.names.device(document.device.as_str());
+        self.names.flush_fresh(&self.conn)?;
         let raw = Raw::of(document);
         self.conn
             .prepare_cached(
@@ -262,108 +262,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the bodies and wire bytes of at most `slice` documents that ended before the limits; says how
-    /// many it took.
-    pub(super) fn prune(
-        &mut self,
-        settled_before: Timestamp,
-        dead_before: Timestamp,
-        slice: usize,
-    ) -> Result<usize, Fault> {
-        let mut pruned = 0;
-        for (state, limit) in
-            [(State::Synced, settled_before), (State::Cancelled, settled_before), (State::Dead, dead_before)]
-        {
-            let sql = select!(; "FROM documents d INDEXED BY documents_prunable \
-                 WHERE d.state = ?1 AND d.kept = 1 AND d.ended_at IS NOT NULL AND d.ended_at < ?2 \
-                 AND (d.state <> 6 OR d.resolved_at IS NOT NULL) ORDER BY d.ended_at LIMIT ?3");
-            let mut found = Vec::new();
-            {
-                let mut statement = self.conn.prepare_cached(sql)?;
-                let mut rows = statement.query(params![
-                    row::state_code(state),
-                    limit.as_microsecond(),
-                    (slice - pruned) as i64
-                ])?;
-                while let Some(row) = rows.next()? {
-                    found.push(row::read(row)?);
-                }
-            }
-            for read in found {
-                match read {
-                    Ok((seq, document)) if document.is_prunable(settled_before, dead_before) => {
-                        self.remove_parts(seq, document)?;
-                        pruned += 1;
-                    }
-                    Ok(_) => {}
-                    Err(damage) => self.set_aside(damage)?,
-                }
-            }
-        }
-        Ok(pruned)
-    }
-
-    fn remove_parts(&mut self, seq: i64, mut document: Document) -> Result<(), Fault> {
-        document.kept = false;
-        self.update(seq, &document)?;
-        self.conn.prepare_cached("DELETE FROM bodies WHERE seq = ?")?.execute([seq])?;
-        self.conn.prepare_cached("DELETE FROM wires WHERE seq = ?")?.execute([seq])?;
-        Ok(())
-    }
-
-    /// Notes a damaged document or part: counted, reported, and its name stays taken. Once for each.
-    pub(super) fn set_aside(&mut self, damage: Damage) -> Result<(), Fault> {
-        let now = self.now;
-        let inserted = self
-            .conn
-            .prepare_cached(
-                "INSERT OR IGNORE INTO damaged (seq, part, id, key_hash, key, state, found_at) \
-                 SELECT seq, ?2, id, key_hash, key, state, ?3 FROM documents WHERE seq = ?1",
-            )?
-            .execute(params![damage.seq, damage.part.as_str(), now.as_microsecond()])?;
-        if inserted == 0 {
-            return Ok(());
-        }
-        self.damaged += 1;
-        tracing::error!(
-            row = damage.seq,
-            part = damage.part.as_str(),
-            "a stored document failed its checksum and is set aside; run `kkt-adapter buffer verify`"
-        );
-        self.record(&AuditEvent {
-            at: now,
-            subject: "buffer".into(),
-            action: "set_aside".into(),
-            actor: Actor::system(),
-            detail: format!("row {}: {} damaged", damage.seq, damage.part.as_str()),
-        })?;
-        if damage.part == Part::Document {
-            self.leave_books(damage.seq)?;
-        }
-        Ok(())
-    }
-
-    /// Takes a damaged row out of the figures, by what it claims to be.
-    fn leave_books(&mut self, seq: i64) -> Result<(), Fault> {
-        let claim = self
-            .conn
-            .prepare_cached(
-                "SELECT (SELECT name FROM names WHERE n = d.pos), d.state, d.resolved_at IS NOT NULL \
-                 FROM documents d WHERE d.seq = ?",
-            )?
-            .query_row([seq], |row| {
-                Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?))
-            })
-            .optional()?;
-        if let Some((Some(pos), code, resolved)) = claim
-            && let (Ok(pos_id), Some(state)) = (pos.parse::<PosId>(), row::state_of(code))
-        {
-            self.moved(&pos_id, Some(Column::at(state, resolved)), None);
-        }
-        Ok(())
-    }
-
-    fn document(&mut self, id: ReceiptId) -> Result<Option<Result<(i64, Document), Damage>>, Fault> {
+    fn document(&mut self, id: ReceiptId) -> Result<super::read::MaybeRow, Fault> {
         let found = super::read::document(&self.conn, id)?;
         if let Some(Err(damage)) = &found {
             self.set_aside(*damage)?;
@@ -371,7 +270,7 @@ impl Store {
         Ok(found)
     }
 
-    fn update(&mut self, seq: i64, document: &Document) -> Result<(), Fault> {
+    pub(super) fn update(&mut self, seq: i64, document: &Document) -> Result<(), Fault> {
         let raw = Raw::of(document);
         self.conn
             .prepare_cached(
@@ -397,7 +296,7 @@ impl Store {
         Ok(())
     }
 
-    fn moved(&mut self, pos_id: &PosId, from: Option<Column>, to: Option<Column>) {
+    pub(super) fn moved(&mut self, pos_id: &PosId, from: Option<Column>, to: Option<Column>) {
         if from != to {
             self.names.shift(pos_id.as_str(), from, to);
             self.moves.push(Move { pos_id: pos_id.clone(), from, to });

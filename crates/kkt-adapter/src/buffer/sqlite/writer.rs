@@ -19,7 +19,7 @@
 //! | failure | what happens |
 //! |---|---|
 //! | a write breaks its own rule | its caller is told, the rest of the batch is committed |
-//! | disk full (`SQLITE_FULL`) | rolled back, the batch is told `Full`, the writer goes on |
+//! | disk full (`SQLITE_FULL`), another program holds the write lock | rolled back, the batch is told `Full`, the writer goes on |
 //! | any other error of SQLite, of the commit, of a checkpoint | fail-stop |
 
 use super::{
@@ -47,9 +47,10 @@ const BATCH_MAX: usize = 1_024;
 const CHECKPOINT_IDLE_PAGES: i64 = 1_000;
 /// WAL pages from which a busy one does.
 const CHECKPOINT_BUSY_PAGES: i64 = 4_000;
-/// A busy writer looks at the size of the WAL once in so many commits.
+/// The size of the WAL is looked at once in so many commits: a look costs a few system calls, a commit leaves
+/// about ten pages.
 const LOOK_AT_WAL_EVERY: u32 = 8;
-/// When to try again after the disk was full.
+/// When to try again after a batch was refused for that.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Answers one caller with its own result, or with the failure of the batch.
@@ -68,6 +69,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Runs until the store is closed or nobody can ask any more.
     pub(super) fn run(mut self) {
+        let _alarm = Alarm(Arc::clone(&self.shared));
         let mut carried = None;
         loop {
             let first = match carried.take() {
@@ -202,17 +204,20 @@ impl Writer {
             Failure::Probe(text) => return self.shared.fail_text(text, false),
             Failure::Sql(error) => error,
         };
-        if error.sqlite_error_code() != Some(ErrorCode::DiskFull) {
-            return self.shared.fail(&error);
-        }
+        // Both are refused before anything was synced, so nothing is in doubt.
+        let reason = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => "the disk is full",
+            Some(ErrorCode::DatabaseBusy) => "another program is writing to the database",
+            _ => return self.shared.fail(&error),
+        };
         // What memory holds is ahead of the file now.
         match Names::load(&self.store.conn) {
             Ok(names) => self.store.names = names,
             Err(error) => return self.shared.fail(&error),
         }
         self.store.damaged = self.shared.damaged.load(Ordering::Relaxed);
-        tracing::error!(path = %self.shared.path.display(), "the disk is full: a batch was refused");
-        BufferError::Full { reason: "the disk is full".into(), retry_after: FULL_RETRY_AFTER }
+        tracing::error!(path = %self.shared.path.display(), reason, "a batch was refused");
+        BufferError::Full { reason: reason.into(), retry_after: FULL_RETRY_AFTER }
     }
 
     fn execute(&mut self, command: Command) -> (Done, Option<rusqlite::Error>) {
@@ -254,7 +259,7 @@ impl Writer {
     }
 
     fn checkpoint_if_due(&mut self, idle: bool) {
-        if !idle && self.commits_since_look < LOOK_AT_WAL_EVERY {
+        if self.commits_since_look < LOOK_AT_WAL_EVERY {
             return;
         }
         self.commits_since_look = 0;
@@ -288,6 +293,17 @@ impl Writer {
 
     fn wal(&self, pragma: &str) -> rusqlite::Result<(i64, i64)> {
         self.store.conn.prepare_cached(pragma)?.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+    }
+}
+
+/// A writer that panics has failed like a disk that breaks: everybody must know.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail_text("the writer panicked".into(), false);
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! How large the document of a receipt can become in the protocol of the OFD, never too low: what the receipt does
 //! not tell yet counts with its longest form.
 
-use super::super::receipt::{Item, Receipt};
+use super::super::{
+    document,
+    receipt::{Item, Receipt},
+};
 
 /// Largest document that travels in one message: container with header and trailer (session header, «body length»).
 pub const DOCUMENT_BYTES_MAX: usize = 32_768;
-
-/// Characters of a name that reach the fiscal document (tag 1030).
-pub const NAME_CHARS_MAX: usize = 128;
 
 /// Tag and length before each value.
 const TLV_HEADER: usize = 4;
@@ -81,7 +81,7 @@ fn tags(table: &[(u16, usize)]) -> usize {
 }
 
 fn item_bytes(item: &Item) -> usize {
-    let name = TLV_HEADER + item.name.chars().take(NAME_CHARS_MAX).count();
+    let name = TLV_HEADER + item.name.chars().take(document::NAME_CHARS_MAX).count();
     let price = TLV_HEADER + vln(item.price.0);
     let quantity = TLV_HEADER + 1 + vln(item.quantity.0);
     let total = TLV_HEADER + vln(item.total.0);

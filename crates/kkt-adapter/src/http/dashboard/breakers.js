@@ -3,7 +3,7 @@
 import { now } from "./api.js";
 import { $, badge, h, keyed, say, show, svg } from "./dom.js";
 import { LOOKS, probeText } from "./overview.js";
-import { clock, number, span, t } from "./texts.js";
+import { clock, half, number, span, t } from "./texts.js";
 
 const HOURS = 6;
 const SHOWN = 8;
@@ -30,8 +30,8 @@ function stays(history, from, to) {
 
 function strip(history) {
   const to = now();
-  // A young adapter's strip shows what there is, half an hour at least.
-  const length = Math.min(HOURS * 3600_000, Math.max(1800_000, to - Date.parse(history.known_since)));
+  // A young adapter's strip shows what there is, five minutes at least.
+  const length = Math.min(HOURS * 3600_000, Math.max(300_000, to - Date.parse(history.known_since)));
   const from = to - length;
   const parts = stays(history, from, to);
   const spent = new Map();
@@ -65,24 +65,33 @@ function levers(breaker, act) {
 
 function commands(lines) {
   if (!lines?.length) return null;
-  return h("details", { data: { control: "commands" } }, h("summary", { data: { control: "commands-summary" } }, t("commands")),
+  return h("details", { class: "commands" }, h("summary", { data: { control: "commands" } }, t("commands")),
     h("ul", { class: "small" }, lines.map((line) => h("li", {}, `${clock(line.at)} · ${line.action} · ${line.by}${line.detail ? `: ${line.detail}` : ""}`))));
 }
 
+/** A breaker in full; one of a register that works is folded up. */
 function card(breaker, state, act) {
-  const more = state.details.get(breaker.key);
   const look = LOOKS[breaker.state] ?? LOOKS.CLOSED;
+  const head = [h("h3", {}, nameOf(breaker.key)), badge(look, t(breaker.state), breaker.state)];
+  const data = { level: look.level, breaker: breaker.key, state: breaker.state };
+  const folded = breaker.key !== "ofd" && breaker.state === "CLOSED";
+  if (!folded) return h("li", { class: "breaker", data }, h("div", { class: "breaker-head" }, head), inside(breaker, state, act));
+  return h("li", { class: "breaker", data }, h("details", { class: "fold" },
+    h("summary", { data: { control: "fold" } }, h("span", { class: "breaker-head" }, head)),
+    h("div", { class: "fold-inside" }, inside(breaker, state, act))));
+}
+
+function inside(breaker, state, act) {
+  const more = state.details.get(breaker.key);
   const since = t("since", clock(breaker.since));
-  return h("li", { class: "breaker", data: { level: look.level, breaker: breaker.key, state: breaker.state } },
-    h("div", { class: "breaker-head" },
-      h("h3", {}, nameOf(breaker.key)),
-      badge(look, t(breaker.state), breaker.state)),
+  return [
     h("p", { class: "breaker-since" }, since, h("span", { class: "countdown", data: { role: "age" } }), h("strong", { class: "countdown", data: { role: "probe" } })),
-    breaker.reason && h("p", {}, h("span", { class: "quiet" }, t("why")), " ", breaker.reason),
+    breaker.reason && h("p", {}, h("span", { class: "quiet" }, t("why")), " ", half(breaker.reason)),
     more?.history && strip(more.history),
     h("p", { class: "quiet small" }, t("counts", number(breaker.success_count), number(breaker.failure_count))),
     commands(more?.audit),
-    state.session?.role === "operator" && levers(breaker, act));
+    state.session?.role === "operator" && levers(breaker, act),
+  ].filter(Boolean);
 }
 
 /** What changes with each second is filled in apart, so that the cards stay as they are. */
@@ -107,9 +116,11 @@ export function renderBreakers(state, act) {
     const { retry_after_seconds: _, ...rest } = breaker;
     return [rest, state.details.get(breaker.key), state.session?.role, minute, t("endpoint")];
   }, (breaker) => {
-    const old = $("breakers").querySelector(`[data-breaker="${CSS.escape(breaker.key)}"] details`);
+    const old = $("breakers").querySelector(`[data-breaker="${CSS.escape(breaker.key)}"]`);
     const fresh = card(breaker, state, act);
-    if (old?.open) fresh.querySelector("details")?.setAttribute("open", "");
+    for (const one of ["fold", "commands"]) {
+      if (old?.querySelector(`details.${one}`)?.open) fresh.querySelector(`details.${one}`)?.setAttribute("open", "");
+    }
     return fresh;
   });
   show($("breakers-more"), all > shown.length);

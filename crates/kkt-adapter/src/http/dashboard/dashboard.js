@@ -60,7 +60,7 @@ function happened(name, data) {
 }
 
 function sentence({ name, data }) {
-  if (name === "breaker") return t("feedBreaker", nameOf(data.key), t(data.from), t(data.to), data.reason);
+  if (name === "breaker") return t("feedBreaker", nameOf(data.key), t(data.from), t(data.to), half(data.reason));
   if (name === "command") return t("feedCommand", nameOf(data.key), t(data.command).replace("…", ""), data.by, data.why);
   if (name === "dead_letter") return t({ died: "feedDied", requeued: "feedRequeued" }[data.action] ?? "feedResolved", data.receipt_id, data.action === "died" ? half(data.why) : data.by, data.why);
   return name === "receipt" ? t("feedUnknown", data.device) : t("feedLost");

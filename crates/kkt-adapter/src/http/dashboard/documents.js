@@ -20,12 +20,12 @@ const word = (name) => badge(LOOKS[name] ?? LOOKS.accepted, status(name));
 const kind = (entry) => t(entry.type ?? entry.document);
 const isReceipt = (entry) => entry.document === "receipt";
 /** Money comes as decimal text; it never becomes a float. */
-const money = (value) => (value === null || value === undefined ? "" : String(value).replace(/^(-?\d+)(?:\.(\d+))?$/, (_, whole, cents = "") => `${whole.replace(/\B(?=(\d{3})+$)/g, "\u00a0")}.${(cents + "00").slice(0, 2)}`));
+const money = (value) => (value === null || value === undefined ? "" : String(value).replace(/^(-?\d+)(?:\.(\d+))?$/, (_, whole, cents = "") => `${whole.replace(/\B(?=(\d{3})+$)/g, "\u00a0")}${t("decimal")}${(cents + "00").slice(0, 2)}`));
 const short = (text) => (text.length > 13 ? `${text.slice(0, 8)}…${text.slice(-4)}` : text);
 
 export function renderReceipts(state) {
   const { entries, next } = state.receipts;
-  keyed($("receipts-body"), entries, (entry) => entry.receipt_id, (entry) => [entry.status, entry.synced_at, t("time")], (entry) =>
+  keyed($("receipts-body"), entries, (entry) => entry.receipt_id, (entry) => [entry.status, t("time")], (entry) =>
     h("tr", { data: { receipt: entry.receipt_id } },
       h("td", { data: { label: t("time") } }, clock(entry.created_at)),
       h("td", { data: { label: t("till") } }, entry.pos_id),
@@ -33,7 +33,7 @@ export function renderReceipts(state) {
       h("td", { class: "number", data: { label: t("total") } }, isReceipt(entry) ? money(entry.total) : ""),
       h("td", { class: "number", data: { label: t("fd") } }, entry.fiscal_doc ? String(entry.fiscal_doc.fiscal_doc_number) : ""),
       h("td", { data: { label: t("status") } }, word(entry.status)),
-      h("td", { data: { label: t("key") } }, h("button", { type: "button", class: "link", data: { control: "open" }, "aria-label": t("details", entry.idempotency_key), title: entry.idempotency_key, onclick: () => openPaper(entry.receipt_id) }, short(entry.idempotency_key)))));
+      h("td", { data: { label: t("key") } }, h("button", { type: "button", class: "link", data: { control: "open" }, title: entry.idempotency_key, onclick: () => openPaper(entry.receipt_id) }, short(entry.idempotency_key)))));
   show($("receipts"), entries.length > 0);
   show($("receipts-empty"), entries.length === 0);
   say($("receipts-empty"), state.search.text || state.search.status ? t("nothingFound") : t("nothingSold"));
@@ -45,7 +45,7 @@ function row(entry, ...buttons) {
     h("div", { class: "row-head" }, h("strong", {}, `${kind(entry)}${isReceipt(entry) ? ` ${money(entry.total)} ₽` : ""}`), h("span", {}, `${entry.pos_id} · ${clock(entry.created_at)}`)),
     entry.last_error && h("p", { class: "error-text" }, half(entry.last_error)),
     h("p", { class: "quiet small" }, [entry.fiscal_doc && `${t("fd")} ${entry.fiscal_doc.fiscal_doc_number}`, entry.attempts > 0 && t("attempts", entry.attempts), entry.idempotency_key].filter(Boolean).join(" · ")),
-    h("div", { class: "buttons" }, h("button", { type: "button", class: "link", data: { control: "open" }, "aria-label": t("details", entry.idempotency_key), onclick: () => openPaper(entry.receipt_id) }, t("facts")), ...buttons));
+    h("div", { class: "buttons" }, h("button", { type: "button", class: "link", data: { control: "open" }, "aria-label": `${t("facts")} ${entry.idempotency_key}`, onclick: () => openPaper(entry.receipt_id) }, t("facts")), ...buttons));
 }
 
 const lever = (action, label, entry, act, primary) =>

@@ -50,6 +50,7 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("dom.js", SCRIPT, include_str!("dom.js")),
         File::new("live.js", SCRIPT, include_str!("live.js")),
         File::new("overview.js", SCRIPT, include_str!("overview.js")),
+        File::new("russian.js", SCRIPT, include_str!("russian.js")),
         File::new("texts.js", SCRIPT, include_str!("texts.js")),
         File::new("verdict.js", SCRIPT, include_str!("verdict.js")),
     ]

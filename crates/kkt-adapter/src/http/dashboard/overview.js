@@ -115,7 +115,7 @@ export function renderTills(state) {
   keyed($("tills-body"), rows.slice(0, TILLS_SHOWN), (row) => row.name, (row) => [row, t("till")], (row) =>
     h("tr", {},
       h("th", { scope: "row" }, row.name),
-      h("td", {}, printing(row)),
+      h("td", { data: { label: t("prints") } }, printing(row)),
       cell(row.counts?.unprinted ?? row.device?.unprinted, t("toPrint")),
       cell(row.counts?.pending, t("toSend")),
       cell(row.counts?.synced, t("delivered"))));

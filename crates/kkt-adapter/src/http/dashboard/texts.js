@@ -1,5 +1,7 @@
 // Every word the page says, in both languages. `{0}` is a value; plural forms are chosen by the language's own rules.
 
+import { russian } from "./russian.js";
+
 const KEPT = "kkt-adapter.language";
 
 const TEXTS = {
@@ -95,6 +97,7 @@ const TEXTS = {
   since: ["с {0}", "since {0}"],
   forcedUntil: ["само закончится через {0}", "ends by itself in {0}"],
   why: ["Почему:", "Why:"],
+  leversOf: ["Подробнее и рычаги", "Details and levers"],
   counts: ["успешно {0}, отказов {1}", "{0} successes, {1} failures"],
   history: ["Последние {0}", "The last {0}"],
   ago: ["{0} назад", "{0} ago"],
@@ -157,7 +160,7 @@ const TEXTS = {
   synced_: ["Доставлен", "Delivered"],
   dead_: ["Отвергнут ОФД", "Dead letter"],
   cancelled: ["Отменён", "Cancelled"],
-  details: ["Открыть документ {0}", "Open document {0}"],
+  decimal: [",", "."],
 
   items: ["Позиции", "Items"],
   name: ["Название", "Name"],
@@ -255,10 +258,11 @@ export function translatePage() {
   }
 }
 
-/** The adapter's own texts are often «русский / English»: the half that is wanted. */
+/** The adapter's own texts in the language of the page; those of devices are «русский / English». */
 export function half(text) {
   const match = /^([^/]*[а-яё][^/]*) \/ ([^/а-яё]+)$/i.exec(text ?? "");
-  return match ? match[current === "ru" ? 1 : 2] : text ?? "";
+  if (match) return match[current === "ru" ? 1 : 2];
+  return current === "ru" ? russian(text ?? "") : text ?? "";
 }
 
 /** A whole number with the language's separators. */

@@ -167,3 +167,66 @@ impl Observer for EventLog {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{ids::ReceiptId, lifecycle::State},
+        ports::Monotonic,
+    };
+
+    struct Still;
+
+    impl Clock for Still {
+        fn monotonic(&self) -> Monotonic {
+            Monotonic(Duration::ZERO)
+        }
+        fn wall(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+    }
+
+    fn log(ring: usize) -> EventLog {
+        EventLog::new(Arc::new(Still), Limits { ring, ..Limits::default() })
+    }
+
+    fn tell(log: &EventLog, times: u64) {
+        for _ in 0..times {
+            let (id, device) = (ReceiptId::new(), "P1".parse().unwrap());
+            log.event(Event::Document { id, pos_id: None, device, state: State::Printed });
+        }
+    }
+
+    fn numbers(taken: &Taken) -> Vec<u64> {
+        taken.told.iter().map(|told| told.number).collect()
+    }
+
+    #[test]
+    fn a_reader_gets_what_came_after_its_last_event_in_order() {
+        let log = log(8);
+        tell(&log, 5);
+        let taken = log.take(2, 100);
+        assert_eq!((taken.lost, numbers(&taken)), (0, vec![3, 4, 5]));
+        assert_eq!(numbers(&log.take(2, 2)), [3, 4], "a piece at a time");
+        assert!(log.take(5, 100).told.is_empty());
+    }
+
+    #[test]
+    fn a_slow_reader_loses_the_oldest_and_is_told_how_many() {
+        let log = log(4);
+        tell(&log, 10);
+        let taken = log.take(2, 100);
+        assert_eq!((taken.lost, numbers(&taken)), (4, vec![7, 8, 9, 10]));
+        let taken = log.take(6, 100);
+        assert_eq!((taken.lost, numbers(&taken)), (0, vec![7, 8, 9, 10]), "just in time");
+    }
+
+    #[test]
+    fn the_ring_takes_no_more_memory_whatever_happens() {
+        let log = log(4);
+        tell(&log, 1_000);
+        assert_eq!(log.ring().told.len(), 4);
+        assert!(log.ring().told.capacity() <= 8);
+    }
+}

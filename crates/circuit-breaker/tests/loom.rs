@@ -1,0 +1,229 @@
+//! The real shell under loom: every interleaving of two or three threads, up to three preemptions.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p circuit-breaker --test loom --release --target-dir target/loom`
+#![cfg(loom)]
+#![allow(clippy::unwrap_used)]
+
+use circuit_breaker::{CircuitBreaker, Config, ManualClock, Permit, Rule, State, Window};
+use loom::thread;
+use std::time::Duration;
+
+const RECOVERY: Duration = Duration::from_secs(60);
+
+fn model(test: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(test);
+}
+
+fn config() -> Config {
+    Config::new().failure_threshold(1).success_threshold(1).half_open_max_calls(1)
+}
+
+fn breaker(config: Config) -> (CircuitBreaker, ManualClock) {
+    let clock = ManualClock::new();
+    (CircuitBreaker::builder().config(config).clock(clock.clone()).seed(1).build().unwrap(), clock)
+}
+
+fn half_open(config: Config) -> (CircuitBreaker, ManualClock) {
+    let (breaker, clock) = breaker(config);
+    breaker.try_acquire().unwrap().failure();
+    clock.advance(RECOVERY);
+    (breaker, clock)
+}
+
+fn in_thread<T: 'static>(
+    breaker: &CircuitBreaker,
+    run: impl FnOnce(CircuitBreaker) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let breaker = breaker.clone();
+    thread::spawn(move || run(breaker))
+}
+
+fn ended(breaker: &CircuitBreaker) -> u64 {
+    let s = breaker.snapshot();
+    s.successes + s.failures + s.ignored + s.abandoned + s.late
+}
+
+// B3, B12
+#[test]
+fn failures_that_arrive_together_open_the_circuit_once() {
+    model(|| {
+        let (breaker, _) = breaker(config().failure_threshold(2));
+        let permits: Vec<Permit> = (0..3).map(|_| breaker.try_acquire().unwrap()).collect();
+        let threads: Vec<_> =
+            permits.into_iter().map(|permit| in_thread(&breaker, |_| permit.failure())).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let s = breaker.snapshot();
+        assert_eq!((s.state, s.generation, s.opens), (State::Open, 1, 1));
+        assert_eq!((s.failures, s.late), (2, 1));
+    });
+}
+
+// B4, B17: no success is lost between the word and the core.
+#[test]
+fn plain_successes_are_counted_in_the_window_whatever_comes_in_between() {
+    model(|| {
+        let window = Window::count(8).minimum_calls(8).failure_rate_threshold(100.0);
+        let (breaker, _) = breaker(config().failure_threshold(3).window(window));
+        breaker.try_acquire().unwrap().failure();
+        let success = |breaker: CircuitBreaker| breaker.call(|| Ok::<_, ()>(())).unwrap();
+        let threads = [in_thread(&breaker, success), in_thread(&breaker, success)];
+        breaker.try_acquire().unwrap().failure();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let s = breaker.snapshot();
+        let window = s.window.unwrap();
+        assert_eq!((window.calls, window.failures), (4, 2));
+        assert_eq!((s.successes, s.failures, s.state), (2, 2, State::Closed));
+    });
+}
+
+// B7
+#[test]
+fn no_interleaving_admits_more_probes_than_the_limit() {
+    model(|| {
+        let (breaker, _) = half_open(config());
+        let acquire = |breaker: CircuitBreaker| breaker.try_acquire().ok();
+        let threads = [in_thread(&breaker, acquire), in_thread(&breaker, acquire)];
+        let mut permits = vec![breaker.try_acquire().ok()];
+        permits.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
+        assert_eq!(permits.iter().flatten().count(), 1);
+        assert_eq!(breaker.snapshot().in_flight, 1);
+        assert_eq!(breaker.snapshot().rejected, 2);
+    });
+}
+
+// B8, B9, B12
+#[test]
+fn probes_that_end_together_make_one_transition() {
+    model(|| {
+        let (breaker, _) = half_open(config().success_threshold(2).half_open_max_calls(2));
+        let (first, second) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
+        let thread = in_thread(&breaker, |_| first.success());
+        second.failure();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!((s.state, s.generation, s.opens), (State::Open, 3, 2));
+        assert_eq!(s.successes + s.late, 1);
+    });
+}
+
+// B10: no interleaving loses the slot.
+#[test]
+fn a_dropped_or_cancelled_probe_frees_its_slot_exactly_once() {
+    model(|| {
+        let (breaker, _) = half_open(config());
+        let first = breaker.try_acquire().unwrap();
+        let thread = in_thread(&breaker, |_| drop(first));
+        if let Ok(second) = breaker.try_acquire() {
+            second.cancel();
+        }
+        thread.join().unwrap();
+        assert_eq!(breaker.snapshot().in_flight, 0);
+        breaker.try_acquire().unwrap().success();
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+// B11, B18
+#[test]
+fn an_outcome_that_races_with_the_trip_is_counted_once_and_decides_nothing() {
+    model(|| {
+        let (breaker, _) = breaker(config());
+        let (slow, failing) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
+        let thread = in_thread(&breaker, |_| slow.success());
+        failing.failure();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!((s.state, s.generation), (State::Open, 1));
+        assert_eq!((s.successes + s.late, s.failures), (1, 1));
+    });
+}
+
+// B11: a success of the generation before does not help to close.
+#[test]
+fn a_late_success_races_with_half_open_and_does_not_close_it() {
+    model(|| {
+        let (breaker, clock) = breaker(config());
+        let late = breaker.try_acquire().unwrap();
+        breaker.try_acquire().unwrap().failure();
+        clock.advance(RECOVERY);
+        let thread = in_thread(&breaker, |_| late.success());
+        let probe = breaker.try_acquire().unwrap();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!((s.state, s.in_flight, s.late, s.probe_successes), (State::HalfOpen, 1, 1, 0));
+        probe.success();
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+// B15
+#[test]
+fn a_command_that_races_with_a_trip_makes_one_transition_each() {
+    model(|| {
+        let (breaker, _) = breaker(config());
+        let failing = breaker.try_acquire().unwrap();
+        let thread = in_thread(&breaker, |breaker| breaker.force_open("maintenance"));
+        failing.failure();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!(s.state, State::ForcedOpen);
+        assert_eq!(s.generation, 1 + s.opens);
+        assert_eq!(ended(&breaker), 1);
+        assert!(breaker.release());
+        assert_eq!(breaker.snapshot().consecutive_failures, 0);
+    });
+}
+
+// B19c: a rejection without the lock is one cut: it never mixes two generations.
+#[test]
+fn a_rejection_tells_of_one_generation_only() {
+    model(|| {
+        let (breaker, _) = breaker(config());
+        breaker.try_acquire().unwrap().failure();
+        let thread = in_thread(&breaker, |breaker| breaker.force_open("maintenance"));
+        let rejected = breaker.try_acquire().unwrap_err();
+        thread.join().unwrap();
+        match rejected.generation() {
+            1 => {
+                assert_eq!(rejected.state(), State::Open);
+                assert_eq!(rejected.reason().rule, Rule::ConsecutiveFailures);
+                assert_eq!(rejected.retry_after(), RECOVERY);
+            }
+            2 => {
+                assert_eq!(rejected.state(), State::ForcedOpen);
+                assert_eq!(rejected.reason().rule, Rule::ForcedOpen);
+                assert_eq!(rejected.retry_after(), Duration::from_secs(1));
+            }
+            other => panic!("generation {other}"),
+        }
+    });
+}
+
+// B6: whoever looks first makes the transition, once.
+#[test]
+fn two_lookers_see_the_deadline_and_one_transition() {
+    model(|| {
+        let (breaker, _) = half_open(config());
+        let thread = in_thread(&breaker, |breaker| breaker.state());
+        assert_eq!(breaker.state(), State::HalfOpen);
+        assert_eq!(thread.join().unwrap(), State::HalfOpen);
+        assert_eq!(breaker.snapshot().generation, 2);
+    });
+}
+
+// B19
+#[test]
+fn a_replaced_configuration_loses_no_success_and_no_slot() {
+    model(|| {
+        let window = Window::count(4).minimum_calls(4).failure_rate_threshold(100.0);
+        let (breaker, _) = breaker(config().failure_threshold(3).window(window));
+        breaker.try_acquire().unwrap().failure();
+        let thread = in_thread(&breaker, |breaker| breaker.call(|| Ok::<_, ()>(())).unwrap());
+        breaker.set_config(config().failure_threshold(2).window(window)).unwrap();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!((s.window.unwrap().calls, s.consecutive_failures, s.successes), (2, 0, 1));
+    });
+}

@@ -1,0 +1,127 @@
+//! What cannot be seen through the port.
+
+use super::*;
+use crate::{
+    domain::{document::DocumentKind, receipt::BodyHash},
+    ports::{Monotonic, Silent},
+};
+use std::path::Path;
+
+struct Still;
+
+impl Clock for Still {
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(Duration::ZERO)
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+fn options(folder: &Path) -> SqliteOptions {
+    SqliteOptions { min_free_disk_bytes: 0, readers: 1, ..SqliteOptions::new(folder.join("buffer.db")) }
+}
+
+fn entry(key: &str) -> NewEntry {
+    NewEntry {
+        id: ReceiptId::new(),
+        key: key.parse().unwrap(),
+        kind: DocumentKind::ShiftOpen,
+        pos_id: "POS-001".parse().unwrap(),
+        device: "POS-001".parse().unwrap(),
+        receipt: None,
+        hash: BodyHash::of(b""),
+        notes: vec!["x".repeat(3_000)],
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+// P7: nothing already taken is harmed
+#[test]
+fn a_full_disk_refuses_the_write_and_the_store_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open::store(&options(folder.path()), &Still).unwrap();
+    let pages: i64 = opened.store.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    // SQLite answers a file that may not grow with the very error of a full disk.
+    let limit = format!("PRAGMA max_page_count = {}", pages + 20);
+    opened.store.conn.query_row(&limit, [], |_| Ok(())).unwrap();
+    let buffer =
+        SqliteBuffer::start(options(folder.path()), Arc::new(Still), Arc::new(Silent), opened).unwrap();
+    block_on(async {
+        let mut stored = 0_u64;
+        let refused = loop {
+            let place = buffer.reserve().unwrap();
+            match buffer.append(place, entry(&format!("key-{stored}")), false).await {
+                Ok(_) => stored += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(stored > 0);
+        assert!(matches!(refused, BufferError::Full { .. }), "{refused}");
+        assert!(buffer.health().ok);
+        let stats = buffer.stats().await.unwrap();
+        assert_eq!(
+            (stats.total.unprinted, stats.used),
+            (stored, stored),
+            "the figures are those of the rows"
+        );
+        let first = Lookup::Key("key-0".parse().unwrap());
+        let id = buffer.find(first).await.unwrap().unwrap().id;
+        buffer.apply(id, Change::StartPrinting).await.expect("what needs no new page is still done");
+    });
+    drop(buffer);
+    let again = open::store(&options(folder.path()), &Still).unwrap();
+    assert!(again.notice.is_none());
+}
+
+#[test]
+fn figures_that_do_not_fit_the_rows_are_counted_anew_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let opened = open::store(&options(folder.path()), &Still).unwrap();
+        SqliteBuffer::start(options(folder.path()), Arc::new(Still), Arc::new(Silent), opened).unwrap()
+    };
+    let buffer = open();
+    block_on(async {
+        for key in ["a", "b"] {
+            buffer.append(buffer.reserve().unwrap(), entry(key), false).await.unwrap();
+        }
+    });
+    drop(buffer);
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    conn.execute("UPDATE names SET unprinted = 7, pending = 3", []).unwrap();
+    drop(conn);
+    let stats = block_on(async { open().stats().await.unwrap() });
+    assert_eq!((stats.total.unprinted, stats.total.pending), (2, 0));
+}
+
+// The rule that keeps one commit from costing a growing file: the WAL is written over, not cut.
+#[test]
+fn the_wal_stays_and_is_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let buffer = SqliteBuffer::open(options(folder.path()), Arc::new(Still), Arc::new(Silent)).unwrap();
+    let wal_bytes = || folder.path().join("buffer.db-wal").metadata().unwrap().len();
+    let append = |count: usize, prefix: &str| {
+        block_on(async {
+            let pending: Vec<_> = (0..count)
+                .map(|n| buffer.append(buffer.reserve().unwrap(), entry(&format!("{prefix}-{n}")), false))
+                .collect();
+            for answer in pending {
+                answer.await.unwrap();
+            }
+        });
+    };
+    append(6_000, "a");
+    let grown = wal_bytes();
+    for round in 0..6 {
+        append(1_000, &format!("b{round}"));
+    }
+    assert!(wal_bytes() <= 2 * grown, "{} after {grown}", wal_bytes());
+    drop(buffer);
+    assert!(wal_bytes() > 0, "it is still there after a close");
+}

@@ -1,0 +1,284 @@
+//! What stands at the path when the store is opened: each case either serves or says what to do.
+
+use crate::fixture::*;
+use kkt_adapter::{
+    buffer::{
+        SqliteBuffer, SqliteOptions,
+        sqlite::{OpenError, export, stats, verify},
+    },
+    domain::lifecycle::State,
+    ports::{Buffer, Lookup, Silent},
+};
+use std::{
+    fs,
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+fn try_open(options: SqliteOptions) -> Result<SqliteBuffer, OpenError> {
+    SqliteBuffer::open(options, ManualClock::new(), Arc::new(Silent))
+}
+
+fn refused(path: PathBuf) -> String {
+    match try_open(SqliteOptions { min_free_disk_bytes: 0, ..SqliteOptions::new(&path) }) {
+        Ok(_) => panic!("{} was opened", path.display()),
+        Err(error) => {
+            let text = error.to_string();
+            let names_it = path.ancestors().take(2).any(|named| text.contains(&named.display().to_string()));
+            assert!(names_it, "{text}");
+            text
+        }
+    }
+}
+
+#[test]
+fn a_second_instance_is_refused_and_told_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    let text = refused(folder.path().join("buffer.db"));
+    assert!(text.contains("in use") && text.contains(&format!("process {}", std::process::id())), "{text}");
+    for offline in
+        [verify(&folder.path().join("buffer.db")).err(), stats(&folder.path().join("buffer.db")).err()]
+    {
+        assert!(matches!(offline, Some(OpenError::InUse { .. })));
+    }
+    drop(first);
+    open(folder.path());
+}
+
+#[test]
+fn a_path_that_cannot_be_a_store_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("a-folder")).unwrap();
+    assert!(refused(at("a-folder")).contains("is a folder"));
+    fs::write(at("file"), "text").unwrap();
+    assert!(refused(at("file").join("buffer.db")).contains("writable"));
+    fs::write(at("letter.txt"), "Dear all, this is not a database.").unwrap();
+    assert!(refused(at("letter.txt")).contains("not a database"));
+    assert_eq!(fs::read_to_string(at("letter.txt")).unwrap(), "Dear all, this is not a database.");
+    let other = rusqlite::Connection::open(at("other.db")).unwrap();
+    other.execute_batch("CREATE TABLE theirs (a); PRAGMA user_version = 99").unwrap();
+    assert!(refused(at("other.db")).contains("another program"));
+    drop(open(folder.path()));
+    let newer = rusqlite::Connection::open(at("buffer.db")).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    drop(newer);
+    let text = refused(at("buffer.db"));
+    assert!(text.contains("schema 99") && text.contains("newer"), "{text}");
+}
+
+#[test]
+fn the_folder_and_the_files_are_for_us_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("made/by/us");
+    let buffer = open(&data);
+    block_on(accept(&buffer, entry("key-1")));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for name in ["buffer.db", "buffer.db-wal", "buffer.db-shm", "buffer.db.lock"] {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+}
+
+#[test]
+fn what_the_promises_rest_on_is_set_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
+
+// A restart
+#[test]
+fn everything_is_there_after_a_restart_figures_included() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = block_on(async {
+        let buffer = open(folder.path());
+        let done = print(&buffer, entry("key-1"), 1).await;
+        print(&buffer, entry_of("POS-002", "key-2"), 7).await;
+        accept(&buffer, entry("key-3")).await;
+        buffer.settle(vec![synced(done)]).await.unwrap();
+        buffer.stats().await.unwrap()
+    });
+    let after = block_on(async {
+        let buffer = open(folder.path());
+        assert_eq!(buffer.last_fd(&device("POS-002")).await.unwrap(), Some(7));
+        buffer.stats().await.unwrap()
+    });
+    assert_eq!((before.total, before.used), (after.total, after.used));
+    assert_eq!(before.per_pos, after.per_pos);
+    assert_eq!(before.oldest_unconfirmed, after.oldest_unconfirmed);
+}
+
+/// A store with `count` printed documents, closed.
+fn filled(folder: &Path, count: u32) {
+    block_on(async {
+        let buffer = open(folder);
+        for n in 1..=count {
+            print(&buffer, entry(&format!("key-{n}")), n).await;
+        }
+        buffer.close().await;
+    });
+}
+
+async fn count_found(buffer: &SqliteBuffer, count: u32) -> u32 {
+    let mut found = 0;
+    for n in 1..=count {
+        let by = Lookup::Key(format!("key-{n}").parse().unwrap());
+        if let Ok(Some(entry)) = buffer.find(by).await {
+            assert_eq!(entry.state, State::Printed);
+            found += 1;
+        }
+    }
+    found
+}
+
+fn set_aside(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains(".damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Overwrites the page in which the table of documents has the given share of its rows.
+fn break_a_page(folder: &Path, share: (i64, i64)) {
+    let path = folder.join("buffer.db");
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let pages: Vec<i64> = conn
+        .prepare("SELECT pageno FROM dbstat WHERE name = 'documents' AND pagetype = 'leaf' ORDER BY path")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    drop(conn);
+    let page = pages[(pages.len() as i64 * share.0 / share.1) as usize];
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xA5; 4_096], (page as u64 - 1) * 4_096).unwrap();
+}
+
+// P8
+#[test]
+fn a_damaged_database_is_set_aside_and_what_can_be_read_is_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 200);
+    break_a_page(folder.path(), (1, 2));
+    let buffer = open(folder.path());
+    block_on(async {
+        let found = count_found(&buffer, 200).await;
+        assert!((150..200).contains(&found), "{found} of 200 saved from both ends");
+        assert_eq!(set_aside(folder.path()).len(), 1);
+        let health = buffer.health();
+        assert!(health.ok && health.error.unwrap().contains("set aside"), "it serves, and is loud about it");
+        let stats = buffer.stats().await.unwrap();
+        assert_eq!(stats.total.pending, u64::from(found));
+        assert_eq!(
+            buffer.last_fd(&device("POS-001")).await.unwrap(),
+            Some(200),
+            "no ФД number is used twice"
+        );
+        print(&buffer, entry("after"), 201).await;
+    });
+    drop(buffer);
+    let buffer = open(folder.path());
+    assert_eq!(set_aside(folder.path()).len(), 1, "the next start finds nothing wrong");
+    block_on(async { assert!(buffer.find(Lookup::Key("after".parse().unwrap())).await.unwrap().is_some()) });
+}
+
+// P8
+#[test]
+fn whatever_is_left_of_the_file_the_start_succeeds() {
+    type Ruin = fn(&Path);
+    let ruins: [(&str, Ruin); 7] = [
+        ("a name that is no text", |path| {
+            let conn = rusqlite::Connection::open(path).unwrap();
+            conn.execute_batch("UPDATE names SET name = CAST(x'ff' AS TEXT)").unwrap();
+        }),
+        ("no header", |path| fs::write(path, [0_u8; 8_192]).unwrap()),
+        ("cut to a page", |path| {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_len(4_096).unwrap()
+        }),
+        ("cut in a page", |path| {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_len(5_000).unwrap()
+        }),
+        ("ten bytes", |path| fs::write(path, "SQLite for").unwrap()),
+        ("schema page gone", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.write_all_at(&[0xFF; 3_900], 100).unwrap();
+        }),
+        ("noise in the WAL", |path| fs::write(path.with_extension("db-wal"), [0xAB; 40_000]).unwrap()),
+    ];
+    for (name, ruin) in ruins {
+        let folder = tempfile::tempdir().unwrap();
+        filled(folder.path(), 20);
+        let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        drop(conn);
+        ruin(&folder.path().join("buffer.db"));
+        for _ in 0..2 {
+            let buffer = open(folder.path());
+            block_on(async {
+                let n = buffer.audit(None, 1_000).await.unwrap().len();
+                accept(&buffer, entry(&format!("{name} {n}"))).await;
+            });
+        }
+    }
+}
+
+// P8: a crash while the damaged file is being moved or copied
+#[test]
+fn a_salvage_that_was_cut_is_finished_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    filled(folder.path(), 30);
+    assert!(fs::metadata(at("buffer.db-wal")).unwrap().len() > 0);
+    fs::rename(at("buffer.db"), at("buffer.db.salvaging-20260101")).unwrap();
+    let buffer = open(folder.path());
+    block_on(async {
+        assert_eq!(count_found(&buffer, 30).await, 30, "with what stood in the WAL only");
+        print(&buffer, entry("new"), 31).await;
+        buffer.close().await;
+    });
+    drop(buffer);
+    fs::rename(at("buffer.db.damaged-20260101"), at("buffer.db.salvaging-20260101")).unwrap();
+    let buffer = open(folder.path());
+    block_on(async {
+        assert_eq!(count_found(&buffer, 30).await, 30, "a second copy changes nothing");
+        assert_eq!(buffer.stats().await.unwrap().total.pending, 31);
+    });
+}
+
+#[test]
+fn the_offline_tools_check_count_and_export_a_stopped_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("buffer.db");
+    filled(folder.path(), 5);
+    let report = verify(&path).unwrap();
+    assert_eq!((report.good, report.fault_count), (5, 0), "{report:?}");
+    assert_eq!(stats(&path).unwrap().total.pending, 5);
+    let mut out = Vec::new();
+    assert_eq!(export(&path, &mut out).unwrap(), (5, 0));
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[0]["key"], "key-1");
+    assert_eq!(lines[0]["fiscal_doc"]["fiscal_doc_number"], 1);
+    assert_eq!(lines[0]["receipt"]["items"][0]["name"], "Оправа");
+    assert_eq!(lines[0]["wire"], "{\"fd\":1}");
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute("UPDATE documents SET attempts = 9 WHERE seq = 2", []).unwrap();
+    drop(conn);
+    let report = verify(&path).unwrap();
+    assert_eq!((report.good, report.fault_count), (4, 1));
+    assert!(report.faults[0].contains("row 2"), "{report:?}");
+    assert_eq!(export(&path, &mut std::io::sink()).unwrap(), (4, 1));
+    assert!(matches!(verify(&folder.path().join("none.db")), Err(OpenError::Unusable { .. })));
+    assert!(!folder.path().join("none.db").exists());
+}

@@ -1,0 +1,15 @@
+//! The API over a real socket, joined to the real phase 1, the virtual KKT and the buffer's model.
+
+mod bad_input;
+mod breakers;
+mod browsers;
+mod buffer;
+mod documents;
+mod health;
+mod pages;
+mod python;
+mod receipts;
+mod roles;
+mod shift;
+mod shop;
+mod slow_clients;

@@ -1,0 +1,169 @@
+//! Clients that are slow, idle or many cost the good ones nothing; the stop is orderly.
+
+use crate::shop::{Setup, Shop, read_all, receipt};
+use kkt_adapter::{domain::lifecycle::State, http::ServerLimits};
+use std::{
+    sync::atomic::Ordering::SeqCst,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+fn limits() -> ServerLimits {
+    ServerLimits {
+        header_timeout: Duration::from_millis(200),
+        idle_timeout: Duration::from_millis(400),
+        ..ServerLimits::default()
+    }
+}
+
+async fn closed(stream: &mut TcpStream) -> bool {
+    let mut byte = [0];
+    let read =
+        tokio::time::timeout(Duration::from_secs(20), stream.read(&mut byte)).await.expect("it is closed");
+    !matches!(read, Ok(1..))
+}
+
+#[tokio::test]
+async fn dripped_headers_are_cut_and_the_drip_does_not_prolong_them() {
+    let shop = Shop::open(Setup { limits: limits(), ..Setup::default() }).await;
+    let (mut read, mut write) = TcpStream::connect(shop.address).await.unwrap().into_split();
+    let drip = tokio::spawn(async move {
+        let head = "GET / HTTP/1.1\r\nHost: localhost\r\nX: ".bytes().chain(std::iter::repeat(b'x'));
+        for byte in head {
+            if write.write_all(&[byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let mut text = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(20), read.read_to_end(&mut text)).await;
+    assert!(end.is_ok(), "the connection was not cut");
+    drip.abort();
+}
+
+#[tokio::test]
+async fn a_dripped_body_is_a_408_and_nothing_was_begun() {
+    let shop = Shop::open(Setup { body_timeout: Duration::from_millis(150), ..Setup::default() }).await;
+    let mut stream = TcpStream::connect(shop.address).await.unwrap();
+    let head = "POST /v1/kkt/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                Idempotency-Key: drip\r\nContent-Length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("\"type\":\"body_timeout\""), "{answer}");
+    assert_eq!(shop.till.calls.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_after_their_time() {
+    let shop = Shop::open(Setup { limits: limits(), ..Setup::default() }).await;
+    let mut silent = TcpStream::connect(shop.address).await.unwrap();
+    assert!(closed(&mut silent).await);
+    let mut served = TcpStream::connect(shop.address).await.unwrap();
+    served.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let answer = read_all(&mut served).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn more_bad_connections_than_places_do_not_starve_good_requests() {
+    // «Slow clients» of the promises: 500 bad connections, all good requests answered.
+    // No time-out is short enough to help: places become free by the rule for the waiting alone.
+    let never = Duration::from_secs(3_600);
+    let limits = ServerLimits {
+        max_connections: 64,
+        header_timeout: never,
+        idle_timeout: never,
+        ..ServerLimits::default()
+    };
+    let shop = Shop::open(Setup { limits, body_timeout: never, ..Setup::default() }).await;
+    let mut bad = Vec::new();
+    for n in 0..500 {
+        let mut stream = TcpStream::connect(shop.address).await.unwrap();
+        let start: &[u8] = match n % 3 {
+            0 => b"",
+            1 => b"GET / HTTP/1.1\r\nHost: loc",
+            _ => {
+                b"POST /v1/kkt/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                   Idempotency-Key: bad\r\nContent-Length: 900\r\n\r\n{"
+            }
+        };
+        // An earlier one may be closed for a later one at any time.
+        let _ = stream.write_all(start).await;
+        bad.push(stream);
+    }
+    for n in 0..20 {
+        assert_eq!(shop.sell(&format!("good{n}"), receipt()).await.ok()["status"], "printed");
+    }
+    assert!(shop.row("bad").await.is_none());
+}
+
+#[tokio::test]
+async fn a_connection_at_work_is_never_closed_for_another() {
+    let limits = ServerLimits { max_connections: 1, ..limits() };
+    let shop = std::sync::Arc::new(Shop::open(Setup { limits, ..Setup::default() }).await);
+    shop.till.hangs.store(true, SeqCst);
+    let at_work = std::sync::Arc::clone(&shop);
+    let work = tokio::spawn(async move { at_work.sell("k1", receipt()).await.ok() });
+    while shop.till.calls.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Longer than every time-out of a connection without work.
+    let waiting = shop.client.get(shop.url("/livez")).timeout(Duration::from_millis(1_500));
+    assert!(waiting.send().await.is_err(), "there was no place for it");
+    shop.till.hangs.store(false, SeqCst);
+    shop.till.go_on.notify_waiters();
+    assert_eq!(work.await.unwrap()["status"], "printed");
+    assert_eq!(shop.get("/v1/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_stop_lets_requests_in_work_end_and_takes_no_new_ones() {
+    // P11
+    let mut shop = Shop::open(Setup::default()).await;
+    shop.till.hangs.store(true, SeqCst);
+    let request =
+        shop.client.post(shop.url("/v1/kkt/receipt")).header("Idempotency-Key", "k1").json(&receipt());
+    let work = tokio::spawn(request.send());
+    let mut idle = TcpStream::connect(shop.address).await.unwrap();
+    while shop.till.calls.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    shop.stop.take().unwrap().send(()).unwrap();
+    assert!(closed(&mut idle).await, "an idle connection is closed at once");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(shop.address).await.is_ok() {
+        assert!(Instant::now() < deadline, "it still listens");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!work.is_finished());
+    shop.till.hangs.store(false, SeqCst);
+    shop.till.go_on.notify_waiters();
+    assert_eq!(work.await.unwrap().unwrap().status(), 200);
+    tokio::time::timeout(Duration::from_secs(10), shop.server).await.expect("the server ends").unwrap();
+}
+
+#[tokio::test]
+async fn the_stop_ends_at_its_deadline_whatever_hangs_and_the_sale_goes_on() {
+    // P11
+    let limits = ServerLimits { shutdown_deadline: Duration::from_millis(100), ..ServerLimits::default() };
+    let mut shop = Shop::open(Setup { limits, ..Setup::default() }).await;
+    shop.till.hangs.store(true, SeqCst);
+    let request =
+        shop.client.post(shop.url("/v1/kkt/receipt")).header("Idempotency-Key", "k1").json(&receipt());
+    let work = tokio::spawn(request.send());
+    while shop.till.calls.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    shop.stop.take().unwrap().send(()).unwrap();
+    let server = &mut shop.server;
+    tokio::time::timeout(Duration::from_secs(10), server).await.expect("the server ends").unwrap();
+    assert!(work.await.unwrap().is_err());
+    shop.till.hangs.store(false, SeqCst);
+    shop.till.go_on.notify_waiters();
+    shop.until_state("k1", State::Printed).await;
+}
