@@ -3,6 +3,7 @@
 mod bench;
 mod coverage;
 mod needs;
+mod pictures;
 mod run;
 mod test;
 mod tidy;
@@ -24,6 +25,8 @@ enum Command {
     Tidy,
     /// Line coverage of every crate, by cargo-tarpaulin.
     Coverage(coverage::CoverageArgs),
+    /// The dashboard's pictures for the README, into docs/pictures.
+    Pictures,
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -33,6 +36,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Tidy => tidy::run(),
         Command::Coverage(args) => coverage::run(&args),
+        Command::Pictures => pictures::run(),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -1,8 +1,11 @@
 //! Programs that tests need and cargo does not bring.
 
-use crate::run::succeed;
+use crate::run::{succeed, target_dir};
 use anyhow::bail;
-use std::process::{Command, Stdio};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 /// One such program.
 struct Need {
@@ -15,6 +18,16 @@ const NEEDS: &[Need] = &[
     Need { program: "cc", package: "gcc libc6-dev", why: "compiles the bundled SQLite and links every test" },
     Need { program: "promtool", package: "prometheus", why: "checks and unit-tests the alert rules" },
     Need { program: "jq", package: "jq", why: "reads answers in the runbooks' commands" },
+    Need {
+        program: "chromium",
+        package: "chromium fonts-dejavu-core",
+        why: "drives the dashboard; without a font it has no text to lay out",
+    },
+    Need {
+        program: "npm",
+        package: "npm",
+        why: "fetches axe-core, which looks for barriers in the dashboard",
+    },
     Need { program: "systemd-analyze", package: "systemd", why: "checks the service unit" },
 ];
 
@@ -26,11 +39,35 @@ fn is_there(program: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Checks that all are there; with `install`, fetches what is missing by apt.
+/// The script that the accessibility tests run in the page; no part of the product.
+const AXE: &str = "axe-core@4.14.1";
+
+/// Where `tests/dashboard` looks for it.
+fn axe() -> PathBuf {
+    target_dir().join("npm/node_modules/axe-core/axe.min.js")
+}
+
+/// Checks that all are there; with `install`, fetches what is missing by apt and npm.
 ///
 /// # Errors
 /// Names every program that is missing and the package that brings it.
 pub fn check(install: bool) -> anyhow::Result<()> {
+    programs(install)?;
+    if axe().exists() {
+        return Ok(());
+    }
+    if !install {
+        bail!(
+            "the tests of the dashboard need {AXE} from npm, which is not here; run it again with --install"
+        );
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+        .arg(target_dir().join("npm"));
+    succeed(npm.arg(AXE))
+}
+
+fn programs(install: bool) -> anyhow::Result<()> {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(need.program)).collect();
     if missing.is_empty() {
         return Ok(());

@@ -10,6 +10,7 @@ mod clock;
 mod convert;
 mod demo;
 mod housekeeping;
+mod observer;
 mod parts;
 mod serve;
 mod terminal;

@@ -1,6 +1,6 @@
 //! One running adapter.
 
-use super::{STOP_MAX, clock::SystemClock, convert, housekeeping};
+use super::{STOP_MAX, clock::SystemClock, convert, housekeeping, observer::Reported};
 use crate::{
     buffer::{SqliteBuffer, SqliteOptions},
     config::{Config, OfdKind},
@@ -8,7 +8,7 @@ use crate::{
     http,
     kkt::virtual_kkt::VirtualFleet,
     ofd::{HttpOfd, HttpOfdOptions},
-    ports::{Buffer, Clock, KktFleet, OfdClient, SyncControl, Till},
+    ports::{Buffer, Clock, KktFleet, Observer, OfdClient, SyncControl, Till},
     sync::{Breakers, SyncEngine},
     telemetry::{Metrics, Page},
 };
@@ -33,6 +33,7 @@ pub struct App {
     buffer: Arc<SqliteBuffer>,
     till: Fiscalizer,
     engine: Arc<SyncEngine>,
+    events: Arc<http::EventLog>,
     simulator: Option<Simulator>,
     shutdown: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -52,13 +53,16 @@ impl App {
         let address = listener.local_addr()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Arc::new(Metrics::new());
+        let events = Arc::new(http::EventLog::new(clock.clone(), http::EventLimits::default()));
+        let observer: Arc<dyn Observer> =
+            Arc::new(Reported { metrics: metrics.clone(), events: events.clone() });
 
         let mut options = SqliteOptions::new(config.buffer.path());
         options.capacity = config.buffer.capacity;
         options.min_free_disk_bytes = config.buffer.min_free_disk;
-        let (opening_clock, observer) = (clock.clone(), metrics.clone());
+        let (its_clock, its_observer) = (clock.clone(), observer.clone());
         let buffer =
-            tokio::task::spawn_blocking(move || SqliteBuffer::open(options, opening_clock, observer))
+            tokio::task::spawn_blocking(move || SqliteBuffer::open(options, its_clock, its_observer))
                 .await??;
         let buffer = Arc::new(buffer);
         let store: Arc<dyn Buffer> = buffer.clone();
@@ -73,13 +77,14 @@ impl App {
             OfdKind::Simulator => Some(simulator(config)?),
             OfdKind::Http => None,
         };
-        let client = ofd(config, simulator.as_ref(), clock.clone(), metrics.clone())?;
+        let client = ofd(config, simulator.as_ref(), clock.clone(), observer.clone())?;
 
         let breakers = Breakers::new(
             convert::breaker(&config.breaker),
             convert::pos_of(config),
             store.clone(),
             clock.clone(),
+            observer.clone(),
         )?;
         let engine = SyncEngine::new(
             convert::sync(&config.sync),
@@ -87,13 +92,13 @@ impl App {
             client.clone(),
             breakers.clone(),
             clock.clone(),
-            metrics.clone(),
+            observer.clone(),
         );
         let till = Fiscalizer::new(
             store.clone(),
             fleet,
             clock.clone(),
-            metrics.clone(),
+            observer.clone(),
             convert::fiscalize(&config.kkt, client.fiscal()),
         );
         let lanes = engine.clone();
@@ -114,14 +119,10 @@ impl App {
             buffer: store.clone(),
             sync: Arc::new(engine.clone()),
             breakers: breakers.clone(),
-            metrics: Arc::new(Page {
-                metrics: metrics.clone(),
-                buffer: store,
-                breakers,
-                clock: clock.clone(),
-            }),
+            metrics: Arc::new(Page { metrics, buffer: store, breakers, clock: clock.clone() }),
+            events: events.clone(),
             clock,
-            observer: metrics,
+            observer,
             options: convert::http(config),
         };
         let (shutdown, mut stopped) = watch::channel(false);
@@ -136,7 +137,19 @@ impl App {
         });
         let ofd_url = simulator.as_ref().map(Simulator::base_url);
         let ofd_url = ofd_url.or_else(|| config.ofd.base_url.clone()).unwrap_or_default();
-        Ok(Self { address, ofd_url, fiscal, buffer, till, engine, simulator, shutdown, server, background })
+        Ok(Self {
+            address,
+            ofd_url,
+            fiscal,
+            buffer,
+            till,
+            engine,
+            events,
+            simulator,
+            shutdown,
+            server,
+            background,
+        })
     }
 
     /// Where the API is.
@@ -167,6 +180,7 @@ impl App {
     pub async fn stop(mut self) {
         let share = STOP_MAX / 5;
         let _ = self.shutdown.send(true);
+        self.events.close();
         let printed = self.till.stop(share * 2);
         let (served, printed) = tokio::join!(tokio::time::timeout(share * 2, &mut self.server), printed);
         if served.is_err() {
@@ -202,7 +216,7 @@ fn ofd(
     config: &Config,
     simulator: Option<&Simulator>,
     clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
+    observer: Arc<dyn Observer>,
 ) -> anyhow::Result<Arc<dyn OfdClient>> {
     let given = || config.ofd.base_url.clone().unwrap_or_default();
     let tokens = config.kkt.device.iter().filter_map(|device| {
@@ -216,5 +230,5 @@ fn ofd(
         device_tokens: tokens.collect(),
         fiscal: simulator.is_none(),
     };
-    Ok(Arc::new(HttpOfd::new(&options, clock, metrics)?))
+    Ok(Arc::new(HttpOfd::new(&options, clock, observer)?))
 }

@@ -39,7 +39,11 @@ impl Room {
             return Ok(entry);
         }
         match self.buffer.apply(id, Change::Cancel { by, why }).await {
-            Ok(()) => self.devices.get(&entry.device).count_printed(),
+            Ok(()) => {
+                let device = self.devices.get(&entry.device);
+                device.count_printed();
+                self.tell_state(&device, &Job::of(entry), State::Cancelled);
+            }
             Err(BufferError::NotAllowed { state: State::Cancelled, .. }) => {}
             Err(BufferError::NotAllowed { state, .. }) => {
                 return Err(TillError::State { state, hint: hint(state) });
@@ -83,12 +87,14 @@ impl Room {
         let event = AuditEvent { at, subject: id.to_string(), action: action.into(), actor: by, detail: why };
         self.buffer.record(event).await?;
         tracing::info!(device = %device.id, document = %id, action, "a person decided on a document");
+        let job = Job::of(entry);
+        self.tell_state(&device, &job, if printed { State::Printed } else { State::Buffered });
         if printed {
             device.count_printed();
             // Its number may be lower than ones that were sent.
             self.wake(&device.id, true);
         } else {
-            self.leave_unprinted(&device, &Job::of(entry)).await?;
+            self.leave_unprinted(&device, &job).await?;
         }
         device.unblock(id);
         device.works();

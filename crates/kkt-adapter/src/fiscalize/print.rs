@@ -10,9 +10,10 @@ use crate::{
         document::{self, DocumentKind, FiscalDoc},
         entry::{Actor, Change, Entry},
         ids::{PosId, ReceiptId},
+        lifecycle::State,
         receipt::Receipt,
     },
-    ports::{BufferError, Found, KktDriver, KktError, Pending, ShiftState},
+    ports::{BufferError, Event, Found, KktDriver, KktError, Pending, ShiftState},
 };
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
@@ -221,16 +222,30 @@ impl Room {
                     self.nudge.notify_one();
                 }
                 self.wake(&device.id, false);
+                self.tell_state(device, job, State::Printed);
                 return Ok(Ended::Printed(fiscal));
             }
-            Outcome::NotPrinted(why) => Refusal::Device(why),
+            Outcome::NotPrinted(why) => {
+                self.tell_state(device, job, State::Buffered);
+                Refusal::Device(why)
+            }
             Outcome::Shift(shift) => {
+                self.tell_state(device, job, State::Buffered);
                 Refusal::Device(format!("смена не открыта / the shift is not open ({shift:?})"))
             }
-            Outcome::Unknown(_) => Refusal::Blocked(job.id),
+            Outcome::Unknown(_) => {
+                self.tell_state(device, job, State::PrintUnknown);
+                Refusal::Blocked(job.id)
+            }
             Outcome::Unsettled(why) => Refusal::Unsettled(why),
         };
         Ok(Ended::Kept(self.note(device, refusal)))
+    }
+
+    /// Tells people who watch where a document stands now.
+    pub(super) fn tell_state(&self, device: &Device, job: &Job, state: State) {
+        let (pos_id, device) = (Some(job.pos_id.clone()), device.id.clone());
+        self.observer.event(Event::Document { id: job.id, pos_id, device, state });
     }
 
     /// Takes note of a refusal in the device's view and plans the next try.

@@ -142,7 +142,10 @@ impl Room {
         // key takes a row on from there, or a person cancels it.
         if let (Ended::Waiting(refusal), State::Accepted) = (&ended, state) {
             match self.buffer.apply(job.id, not_printed(&refusal.reason())).await {
-                Ok(()) => device.expect_backlog(Instant::now(), &self.options),
+                Ok(()) => {
+                    device.expect_backlog(Instant::now(), &self.options);
+                    self.tell_state(device, job, State::Buffered);
+                }
                 Err(BufferError::NotAllowed { .. }) => {}
                 Err(error) => return Err(error),
             }

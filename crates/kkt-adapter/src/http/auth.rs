@@ -1,13 +1,21 @@
 //! Who asks, and what the role allows (contract, «Who may what»). The routes' areas stand in `router`.
 
-use super::error::ApiError;
+use super::{
+    door::{self, Digest as TokenDigest},
+    error::ApiError,
+    throttle::Peer,
+};
 use crate::domain::{entry::Actor, ids::PosId};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// What the bearer of a token may do.
@@ -19,6 +27,18 @@ pub enum Role {
     Reader,
     /// Everything.
     Operator,
+}
+
+impl Role {
+    /// The name in the API and the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pos => "pos",
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// A token as it is configured. `Debug` does not show the secret.
@@ -45,7 +65,7 @@ impl fmt::Debug for TokenEntry {
 pub enum Area {
     /// Liveness: no token, any Host, since it is the machine's supervisor that asks.
     Liveness,
-    /// The page at `/`: no token is needed to be told to bring one.
+    /// The page at `/`, its files and the session: no token is needed to be told to bring one.
     Page,
     /// Receipts, shift, buffer status: a till's token for its own tills.
     Till,
@@ -63,6 +83,8 @@ pub struct Bearer {
     name: String,
     role: Role,
     pos_ids: BTreeSet<PosId>,
+    /// Hash of the address it last came from; 0: nowhere yet.
+    last_peer: AtomicU64,
 }
 
 /// The bearer of a request.
@@ -73,6 +95,17 @@ impl Bearer {
     #[must_use]
     pub fn actor(&self) -> Actor {
         Actor(self.name.clone())
+    }
+
+    /// Whether its token was right from this address before.
+    #[must_use]
+    pub fn came_from(&self, peer: Peer) -> bool {
+        self.last_peer.load(Ordering::Relaxed) == hash(peer)
+    }
+
+    /// Its token was right from this address.
+    pub fn comes_from(&self, peer: Peer) {
+        self.last_peer.store(hash(peer), Ordering::Relaxed);
     }
 
     /// The role.
@@ -126,8 +159,13 @@ impl Bearer {
     }
 }
 
+/// Never 0.
+fn hash(peer: Peer) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(peer.network()) | 1
+}
+
 struct Holder {
-    digest: [u8; 32],
+    digest: TokenDigest,
     bearer: Access,
 }
 
@@ -155,7 +193,8 @@ impl Tokens {
     pub fn new(entries: Vec<TokenEntry>) -> Self {
         let anonymous = entries.is_empty().then(|| {
             let name = "anonymous@loopback".into();
-            Arc::new(Bearer { name, role: Role::Operator, pos_ids: BTreeSet::new() })
+            let last_peer = AtomicU64::new(0);
+            Arc::new(Bearer { name, role: Role::Operator, pos_ids: BTreeSet::new(), last_peer })
         });
         Self { current: RwLock::new(Arc::new(State { holders: holders(entries), anonymous })) }
     }
@@ -173,38 +212,51 @@ impl Tokens {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Who asks.
+    /// Everybody, if no tokens were configured at the start.
+    #[must_use]
+    pub fn anonymous(&self) -> Option<Access> {
+        self.state().anonymous.clone()
+    }
+
+    /// Whose token it is, and its digest.
+    #[must_use]
+    pub fn find(&self, token: &[u8]) -> Option<(TokenDigest, Access)> {
+        let digest = Sha256::digest(token).into();
+        self.by_digest(&digest).filter(|_| !token.is_empty()).map(|bearer| (digest, bearer))
+    }
+
+    /// Whose token has this digest.
+    #[must_use]
+    pub fn by_digest(&self, digest: &TokenDigest) -> Option<Access> {
+        // Every holder is looked at, so the time does not tell which one matched.
+        let mut found = None;
+        for holder in &self.state().holders {
+            if same(&holder.digest, digest) {
+                found = Some(Arc::clone(&holder.bearer));
+            }
+        }
+        found
+    }
+
+    /// Who asks, by the token alone.
     ///
     /// # Errors
     /// 401: no token, or none of ours; the text does not tell which.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Access, ApiError> {
-        let state = self.state();
-        if let Some(anonymous) = &state.anonymous {
-            return Ok(Arc::clone(anonymous));
-        }
-        let mut given = headers.get_all(header::AUTHORIZATION).iter();
-        let token = match (given.next(), given.next()) {
-            (Some(value), None) => value.as_bytes().split_at_checked(7).and_then(|(scheme, token)| {
-                scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-            }),
-            _ => None,
-        };
-        let digest: [u8; 32] = Sha256::digest(token.unwrap_or_default()).into();
-        // Every holder is looked at, so the time does not tell which one matched.
-        let mut found = None;
-        for holder in &state.holders {
-            if same(&holder.digest, &digest) {
-                found = Some(&holder.bearer);
-            }
-        }
-        match (token, found) {
-            (Some(token), Some(bearer)) if !token.is_empty() => Ok(Arc::clone(bearer)),
-            _ => Err(ApiError::new(
-                StatusCode::UNAUTHORIZED,
-                "token_required",
-                "a valid token is needed: Authorization: Bearer <token>",
-            )),
-        }
+        let by_token = || bearer_token(headers).and_then(|token| self.find(token)).map(|(_, bearer)| bearer);
+        self.anonymous().or_else(by_token).ok_or_else(door::unauthorized)
+    }
+}
+
+/// The token of the one `Authorization` header.
+pub fn bearer_token(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    match (given.next(), given.next()) {
+        (Some(value), None) => value
+            .as_bytes()
+            .split_at_checked(7)
+            .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())),
+        _ => None,
     }
 }
 
@@ -218,6 +270,7 @@ fn holders(entries: Vec<TokenEntry>) -> Vec<Holder> {
                 name: entry.name,
                 role: entry.role,
                 pos_ids: entry.pos_ids.into_iter().collect(),
+                last_peer: AtomicU64::new(0),
             }),
         })
         .collect()

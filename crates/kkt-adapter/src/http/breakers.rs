@@ -123,6 +123,21 @@ pub async fn show(State(app): State<Shared>, Path(key): Path<String>) -> Result<
     Ok(json(StatusCode::OK, &whole(&view)))
 }
 
+/// `GET /v1/kkt/circuit-breakers/{key}/history`: the states it has been in since the adapter started, in memory only.
+pub async fn history(State(app): State<Shared>, Path(key): Path<String>) -> Result<Response, ApiError> {
+    let view = app.ports.breakers.breaker(&key).ok_or_else(|| BreakerError::NotFound(key.clone()))?;
+    let history = app.ports.events.history(&key);
+    let stay = |since: String, state: &str| json!({ "since": since, "state": state });
+    let mut stays: Vec<Value> =
+        history.stays.iter().map(|one| stay(one.since.to_string(), one.state.as_str())).collect();
+    if stays.is_empty() {
+        stays.push(stay(history.known_since.to_string(), state(&view)));
+    }
+    let now = app.ports.clock.wall().to_string();
+    let known_since = history.known_since.to_string();
+    Ok(json(StatusCode::OK, &json!({ "key": key, "known_since": known_since, "now": now, "stays": stays })))
+}
+
 fn reason(form: &mut Form, map: &mut Map<String, Value>, needed: bool) -> Option<String> {
     let given = if needed { Some(form.required(map, "reason")?) } else { form.optional(map, "reason") };
     match given {

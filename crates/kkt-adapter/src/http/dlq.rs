@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{entry::Change, lifecycle::State as DocumentState},
-    ports::ListFilter,
+    ports::{Event, ListFilter},
 };
 use axum::{
     Extension,
@@ -72,10 +72,14 @@ async fn change(
     .await?;
     let entry = find(&app, &name, &bearer).await?;
     let by = bearer.actor();
+    let action = if resolve { "resolved" } else { "requeued" };
+    let (id, device) = (entry.id, entry.device.clone());
+    let event = Event::DeadLetter { id, device, action, by: by.clone(), why: why.clone() };
     let change = if resolve { Change::Resolve { by, note: why } } else { Change::Requeue { by, why } };
     let worker = Arc::clone(&app);
     let changed = detached(async move {
         worker.ports.buffer.apply(entry.id, change).await?;
+        worker.ports.observer.event(event);
         if !resolve {
             // Its ФД number may be lower than ones that were sent.
             worker.ports.sync.wake(&entry.device, true);

@@ -54,6 +54,13 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..error }
     }
 
+    /// Not so fast: 429 with `Retry-After`.
+    #[must_use]
+    pub fn too_many(detail: impl Into<String>, retry_after: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail);
+        Self { retry_after: Some(retry_after), ..error }
+    }
+
     /// Nobody by that name, or not for this request: 404.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {

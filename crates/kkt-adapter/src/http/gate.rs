@@ -4,13 +4,15 @@
 
 use super::{
     auth::{Access, Area},
+    door,
     error::{self, ApiError},
     origin,
     router::{App, Shared},
+    throttle::Peer,
 };
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -23,6 +25,10 @@ use std::{
 };
 use tracing::Instrument as _;
 use uuid::Uuid;
+
+/// The content security policy of everything that is no page.
+const NOTHING_ALLOWED: &str =
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,6 +50,9 @@ pub async fn gate(State(app): State<Shared>, mut request: Request, next: Next) -
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::from_str(&id).expect("an id is visible ASCII"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_ALLOWED));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let took = app.ports.clock.monotonic().since(started);
     app.ports.observer.http_request(known(&method), route, response.status().as_u16(), took);
@@ -86,18 +95,21 @@ fn admit(app: &App, route: &str, request: &mut Request) -> Result<(), ApiError> 
     if change {
         origin::check_origin(uri, headers)?;
     }
-    let access: Access = match options.tokens.authenticate(headers) {
-        Ok(access) => access,
-        Err(_) if area == Some(Area::Page) => return Ok(()),
+    let peer = request.extensions().get::<Peer>().copied();
+    let access = match app.door.who(&options.tokens, headers, peer, app.ports.clock.monotonic()) {
+        Ok(access) => Some(access),
+        Err(_) if area == Some(Area::Page) => None,
         Err(error) => return Err(error),
     };
-    if let Some(area) = area {
+    if let (Some(area), Some(access)) = (area, &access) {
         access.enter(area, method)?;
     }
     if change {
         origin::check_content_type(headers)?;
     }
-    request.extensions_mut().insert(access);
+    if let Some(access) = access {
+        request.extensions_mut().insert(access);
+    }
     Ok(())
 }
 
@@ -155,11 +167,5 @@ pub async fn detached<T: Send + 'static>(
 /// # Errors
 /// 401 on a route that lets everybody in.
 pub fn access(extensions: &axum::http::Extensions) -> Result<&Access, ApiError> {
-    extensions.get::<Access>().ok_or_else(|| {
-        ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "token_required",
-            "a valid token is needed: Authorization: Bearer <token>",
-        )
-    })
+    extensions.get::<Access>().ok_or_else(door::unauthorized)
 }

@@ -17,17 +17,22 @@
 //! | more connections than allowed | the oldest one without work is closed for the new one, else the new one waits |
 //! | a handler panics | 500 in the form of the contract; the service goes on |
 //! | `request_timeout` | 503; what was begun goes on, the same Idempotency-Key finds it |
+//! | wrong tokens | 401, then 429 for the address; what was right from there before stays right |
 //! | shutdown | no new connection; requests in work are finished until `shutdown_deadline` |
 
+mod audit;
 mod auth;
 mod body;
 mod breakers;
 mod buffer;
 mod connections;
+mod dashboard;
 mod decide;
 mod dlq;
 mod documents;
+mod door;
 mod error;
+mod events;
 mod gate;
 mod health;
 mod origin;
@@ -36,11 +41,14 @@ mod query;
 mod receipts;
 mod router;
 mod server;
+mod session;
 mod shift;
+mod throttle;
 mod view;
 
 pub use self::{
     auth::{Role, TokenEntry, Tokens},
+    events::{EventLog, Limits as EventLimits},
     origin::AllowedHosts,
     router::router,
     server::{ServerLimits, serve},
@@ -63,6 +71,8 @@ pub struct HttpPorts {
     pub breakers: Arc<dyn BreakerControl>,
     /// The page of metrics.
     pub metrics: Arc<dyn MetricsPage>,
+    /// What happens, for people who watch; `observer` must pass events on to it.
+    pub events: Arc<EventLog>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
     /// Who counts requests.
@@ -92,6 +102,8 @@ pub struct HttpOptions {
     pub body_timeout: Duration,
     /// Largest body in bytes; default 2 MiB.
     pub body_bytes_max: usize,
+    /// The API is reached by TLS only, so cookies may insist on it; default `false`.
+    pub secure_cookies: bool,
     /// Whether the OFD is a real one; together with the till's word it makes `fiscal` in every answer. Default: no.
     pub ofd_fiscal: bool,
     /// The time zone of the shop: which day it is for VAT rates, and the local time of documents.
@@ -108,6 +120,7 @@ impl Default for HttpOptions {
             request_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
             body_bytes_max: 2 * 1024 * 1024,
+            secure_cookies: false,
             ofd_fiscal: false,
             zone: TimeZone::system(),
             version: env!("CARGO_PKG_VERSION"),

@@ -1,6 +1,6 @@
 //! The page at `/`, the page of metrics, and the answer for paths that do not exist.
 
-use super::{error::ApiError, gate::access, health, router::Shared, view::json};
+use super::{dashboard, error::ApiError, gate::access, health, router::Shared, view::json};
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
@@ -8,27 +8,16 @@ use axum::{
 };
 use serde_json::json;
 
-const PAGE: &str = include_str!("page.html");
-
 /// Shown while anything is emulated.
 pub const NOT_FISCAL: &str =
     "НЕ ФИСКАЛЬНЫЙ / NOT FISCAL: the KKT or the OFD is emulated, these are no legal receipts";
 
-/// `GET /`: a page for a browser, a few facts for others. The page holds no data, so it needs no token.
+/// `GET /`: the dashboard for a browser, a few facts for others. The page holds no data, so it needs no token.
 pub async fn root(State(app): State<Shared>, request: Request) -> Result<Response, ApiError> {
     let accept =
         request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.split(',').any(|kind| kind.trim_start().starts_with("text/html")) {
-        let banner = if app.ports.fiscal() { "" } else { NOT_FISCAL };
-        let page = PAGE.replace("{banner}", banner);
-        let mut response = page.into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-        );
-        return Ok(response);
+        return Ok(dashboard::page(request.headers()));
     }
     let bearer = access(request.extensions())?;
     bearer.enter(super::auth::Area::Read, request.method())?;

@@ -1,7 +1,8 @@
 //! Every route, with the area that decides who may use it. A route that is not in this table does not exist.
 
 use super::{
-    HttpPorts, auth::Area, breakers, buffer, decide, dlq, documents, gate, health, pages, receipts, shift,
+    HttpPorts, audit, auth::Area, breakers, buffer, dashboard, decide, dlq, documents, door::Door, events,
+    gate, health, pages, receipts, session, shift,
 };
 use axum::{
     Router, middleware,
@@ -13,6 +14,7 @@ use std::{collections::HashMap, sync::Arc};
 pub struct App {
     pub(super) ports: HttpPorts,
     pub(super) areas: HashMap<&'static str, Area>,
+    pub(super) door: Door,
 }
 
 /// The shared state of all handlers.
@@ -23,6 +25,8 @@ fn routes() -> Vec<(&'static str, Area, MethodRouter<Shared>)> {
         ("/livez", Area::Liveness, get(health::livez)),
         ("/readyz", Area::Liveness, get(health::readyz)),
         ("/", Area::Page, get(pages::root)),
+        ("/assets/{name}", Area::Page, get(dashboard::asset)),
+        ("/v1/session", Area::Page, get(session::show).post(session::begin).delete(session::end)),
         ("/v1/health", Area::Health, get(health::health)),
         ("/v1/kkt/receipt", Area::Till, post(receipts::sell)),
         ("/v1/kkt/receipt/{id}", Area::Till, get(documents::show)),
@@ -39,8 +43,11 @@ fn routes() -> Vec<(&'static str, Area, MethodRouter<Shared>)> {
         ("/v1/kkt/dlq/{id}/requeue", Area::Control, post(dlq::requeue)),
         ("/v1/kkt/dlq/{id}/resolve", Area::Control, post(dlq::resolve)),
         ("/v1/kkt/worker/status", Area::Read, get(buffer::worker)),
+        ("/v1/kkt/audit", Area::Read, get(audit::list)),
+        ("/v1/kkt/events", Area::Read, get(events::events)),
         ("/v1/kkt/circuit-breakers", Area::Read, get(breakers::list)),
         ("/v1/kkt/circuit-breakers/{key}", Area::Read, get(breakers::show)),
+        ("/v1/kkt/circuit-breakers/{key}/history", Area::Read, get(breakers::history)),
         ("/v1/kkt/circuit-breakers/{key}/force-open", Area::Control, post(breakers::force_open)),
         ("/v1/kkt/circuit-breakers/{key}/force-closed", Area::Control, post(breakers::force_closed)),
         ("/v1/kkt/circuit-breakers/{key}/release", Area::Control, post(breakers::release)),
@@ -53,7 +60,7 @@ fn routes() -> Vec<(&'static str, Area, MethodRouter<Shared>)> {
 pub fn router(ports: HttpPorts) -> Router {
     let table = routes();
     let areas = table.iter().map(|(path, area, _)| (*path, *area)).collect();
-    let app: Shared = Arc::new(App { ports, areas });
+    let app: Shared = Arc::new(App { ports, areas, door: Door::default() });
     table
         .into_iter()
         .fold(Router::new(), |router, (path, _, methods)| router.route(path, methods))

@@ -1,6 +1,9 @@
 //! From a listening socket to the router: HTTP/1.1, a bounded number of connections, an orderly end.
 
-use super::connections::{Connections, Listed, Watched};
+use super::{
+    connections::{Connections, Listed, Watched},
+    throttle::Peer,
+};
 use axum::{Router, body::Body, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -73,8 +76,8 @@ pub async fn serve(
             Some(_) = tasks.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, Peer(peer.ip())),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 // Out of file descriptors, most likely: wait for some to come back instead of spinning.
@@ -87,7 +90,8 @@ pub async fn serve(
             place = place(&places, &connections, &limits) => place,
         };
         let listed = connections.add();
-        tasks.spawn(connection(stream, router.clone(), limits.clone(), listed, place, stopping.clone()));
+        let client = (stream, peer);
+        tasks.spawn(connection(client, router.clone(), limits.clone(), listed, place, stopping.clone()));
     }
     drop((listener, stopping));
     // Connections end by themselves once they were told; whoever does not is cut at the deadline.
@@ -122,7 +126,7 @@ async fn place(
 }
 
 async fn connection(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, Peer),
     router: Router,
     limits: ServerLimits,
     listed: Listed,
@@ -137,6 +141,7 @@ async fn connection(
         let activity = Arc::clone(&of_service);
         activity.works();
         request.extensions_mut().insert(Arc::clone(&activity));
+        request.extensions_mut().insert(peer);
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             let response = answer.await;

@@ -7,6 +7,7 @@
 mod buffer;
 mod clock;
 mod control;
+mod event;
 mod kkt;
 mod observer;
 mod ofd;
@@ -20,6 +21,7 @@ pub use control::{
     BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, SyncBusy, SyncControl, SyncReport,
     WorkerView,
 };
+pub use event::Event;
 pub use kkt::{Found, KktDriver, KktError, KktFleet, ShiftState};
 pub use observer::{MetricsPage, Observer, Silent};
 pub use ofd::{OfdClient, OfdError};

@@ -1,5 +1,6 @@
-//! What the rooms tell the metrics. Every method has an empty default, so a test takes [`Silent`].
+//! What the rooms tell the metrics and the event log. Every method has an empty default, so a test takes [`Silent`].
 
+use super::Event;
 use crate::domain::ids::PosId;
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub trait Observer: Send + Sync + 'static {
     /// One HTTP request of a client; `route` is the matched pattern, never the raw path.
     fn http_request(&self, method: &str, route: &str, status: u16, took: Duration) {
         let _ = (method, route, status, took);
+    }
+    /// Something that people who watch want to see; called once it is durable where it has to be.
+    fn event(&self, event: Event) {
+        let _ = event;
     }
 }
 

@@ -5,7 +5,10 @@ use crate::{
         entry::{Actor, AuditEvent},
         ids::DeviceId,
     },
-    ports::{BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, Clock},
+    ports::{
+        BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, Clock, Event as Happening,
+        Observer,
+    },
 };
 use async_trait::async_trait;
 use circuit_breaker::{
@@ -45,6 +48,7 @@ pub struct Breakers {
     changed: Arc<Notify>,
     buffer: Arc<dyn Buffer>,
     clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
     forced: Arc<Mutex<(u64, BTreeMap<String, Forced>)>>,
 }
 
@@ -58,16 +62,22 @@ impl Breakers {
         pos_of: BTreeMap<DeviceId, String>,
         buffer: Arc<dyn Buffer>,
         clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
     ) -> Result<Arc<Self>, ConfigError> {
         let changed = Arc::new(Notify::new());
         let config = config.on_drop(OnDrop::FailureAfter(DROP_IS_FAILURE_AFTER));
-        let told = changed.clone();
+        let (told, told_too, of_devices) = (changed.clone(), observer.clone(), observer.clone());
         let endpoint =
             CircuitBreaker::builder().config(config.clone()).name(ENDPOINT).on_event(move |event| {
                 log(event);
                 told.notify_one();
+                tell(&*told_too, event);
             });
-        let devices = Registry::builder(CircuitBreaker::builder().config(config).on_event(log));
+        let of_each = CircuitBreaker::builder().config(config).on_event(move |event| {
+            log(event);
+            tell(&*of_devices, event);
+        });
+        let devices = Registry::builder(of_each);
         Ok(Arc::new(Self {
             endpoint: endpoint.build()?,
             devices: devices.max_keys(DEVICES_MAX).build()?,
@@ -75,6 +85,7 @@ impl Breakers {
             changed,
             buffer,
             clock,
+            observer,
             forced: Arc::default(),
         }))
     }
@@ -174,6 +185,14 @@ fn log(event: &Event) {
     }
 }
 
+/// Passes on what people watch for.
+fn tell(observer: &dyn Observer, event: &Event) {
+    if let EventKind::Transition(explanation) | EventKind::ReasonUpdated(explanation) = &event.kind {
+        let (key, explanation) = (event.breaker.clone(), Box::new(explanation.clone()));
+        observer.event(Happening::Breaker { key, explanation });
+    }
+}
+
 #[async_trait]
 impl BreakerControl for Breakers {
     fn endpoint(&self) -> BreakerView {
@@ -206,6 +225,13 @@ impl BreakerControl for Breakers {
             detail: why.clone(),
         };
         self.buffer.record(audit).await?;
+        let happened = Happening::Command {
+            key: key.to_owned(),
+            command: command.as_str(),
+            by: by.clone(),
+            why: why.clone(),
+        };
+        self.observer.event(happened);
         let hand = breaker.by(by.0);
         self.note_command(key, &breaker, &command);
         match command {

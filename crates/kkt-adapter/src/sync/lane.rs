@@ -9,11 +9,11 @@ use super::{
 use crate::{
     domain::{
         document::{Confirmation, Outgoing},
-        entry::{SendOutcome, Settlement},
+        entry::{Actor, SendOutcome, Settlement},
         ids::DeviceId,
         lifecycle::State,
     },
-    ports::{BufferError, ListFilter, OfdError},
+    ports::{BufferError, Event, ListFilter, OfdError},
 };
 use circuit_breaker::{CircuitBreaker, Permit};
 use std::{
@@ -204,10 +204,27 @@ impl Lane {
         drop(place);
         self.shared.gate.notify();
         if !settled.is_empty() {
+            let events: Vec<Event> = settled.iter().filter_map(|one| self.event(one)).collect();
             self.shared.buffer.settle(settled).await?;
+            events.into_iter().for_each(|event| self.shared.observer.event(event));
             self.shared.observer.sync_round(self.shared.clock.monotonic().since(began));
         }
         Ok(stretch)
+    }
+
+    /// What people who watch are told of a settled document.
+    fn event(&self, settled: &Settlement) -> Option<Event> {
+        let (id, device) = (settled.id, self.handle.device.clone());
+        match &settled.outcome {
+            SendOutcome::Synced(_) => {
+                Some(Event::Document { id, pos_id: None, device, state: State::Synced })
+            }
+            SendOutcome::Dead { error } => {
+                let (by, why) = (Actor::system(), error.clone());
+                Some(Event::DeadLetter { id, device, action: "died", by, why })
+            }
+            SendOutcome::AttemptFailed { .. } => None,
+        }
     }
 
     async fn has_dead(&self) -> Result<bool, BufferError> {

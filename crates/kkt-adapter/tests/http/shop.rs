@@ -13,7 +13,9 @@ use kkt_adapter::{
         receipt::{Receipt, Taxation},
     },
     fiscalize::{Fiscalizer, Options},
-    http::{AllowedHosts, HttpOptions, HttpPorts, Role, ServerLimits, TokenEntry, Tokens, router, serve},
+    http::{
+        AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, ServerLimits, TokenEntry, Tokens, router, serve,
+    },
     kkt::virtual_kkt::{Faults, VirtualFleet, VirtualOptions},
     ports::{
         BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, BufferError, Clock, DeviceView,
@@ -311,6 +313,7 @@ impl Shop {
             sync: sync.clone(),
             breakers: breakers.clone(),
             metrics: page.clone(),
+            events: Arc::new(EventLog::new(clock.clone(), EventLimits::default())),
             clock: clock.clone(),
             observer: seen.clone(),
             options: options.clone(),

@@ -1,0 +1,298 @@
+// Every word the page says, in both languages. `{0}` is a value; plural forms are chosen by the language's own rules.
+
+import { russian } from "./russian.js";
+
+const KEPT = "kkt-adapter.language";
+
+const TEXTS = {
+  skip: ["К содержанию", "Skip to the content"],
+  language: ["Язык", "Language"],
+  notFiscal: ["касса или ОФД эмулируются: эти чеки не имеют юридической силы", "the cash register or the OFD is emulated: these receipts have no legal force"],
+  logout: ["Выйти", "Log out"],
+  loginTitle: ["Вход", "Log in"],
+  loginText: ["Нужен токен читателя или оператора. Где он лежит, написано в [auth] настроек адаптера.", "A reader's or an operator's token is needed. The adapter's configuration, [auth], says where it is kept."],
+  token: ["Токен", "Token"],
+  login: ["Войти", "Log in"],
+  loginWrong: ["Такого токена нет.", "There is no such token."],
+  loginSlow: ["Слишком много неверных токенов с этого адреса. Подождите минуту.", "Too many wrong tokens from this address. Wait a minute."],
+  loginTill: ["Это токен кассы. Нужен токен читателя или оператора.", "This is a till's token. A reader's or an operator's is needed."],
+  loading: ["Загрузка…", "Loading…"],
+  live: ["На связи", "Live"],
+  polling: ["Обновляется каждые 3 с", "Refreshed every 3 s"],
+  connecting: ["Соединение…", "Connecting…"],
+  noConnection: ["Нет связи с адаптером", "No connection"],
+  lost: ["Нет связи с адаптером с {0}. Всё, что ниже, устарело. Проверьте, включён ли компьютер с адаптером и работает ли служба kkt-adapter. Страница подключится сама.",
+    "No connection to the adapter since {0}. Everything below is out of date. Check that the computer with the adapter is on and that the service kkt-adapter runs. This page reconnects by itself."],
+  failing: ["Адаптер отвечает ошибкой: {0}", "The adapter answers with an error: {0}"],
+
+  canSell: ["Магазин может продавать", "The shop can sell"],
+  canSellSome: ["Магазин продаёт не на всех кассах", "The shop can sell, but not on every register"],
+  cannotSell: ["Магазин не может продавать", "The shop cannot sell"],
+  allWell: ["Чеки печатаются и доставляются в ОФД. Делать ничего не нужно.", "Receipts are printed and delivered to the OFD. There is nothing to do."],
+  todo: ["Что делать:", "What to do:"],
+  storageFailed: ["Хранилище чеков не работает: {0}", "The receipts' storage has failed: {0}"],
+  storageFailedDo: ["Проверьте место на диске и сам диск, затем перезапустите службу kkt-adapter. Принятые чеки не потеряны.", "Check the disk and its free space, then restart the service kkt-adapter. Receipts already taken are not lost."],
+  full: ["Буфер заполнен: новые чеки не принимаются.", "The buffer is full: no new receipts are taken."],
+  fullDo: ["Восстановите связь с ОФД: буфер освободится сам. Если там много отвергнутых документов, закройте их ниже.", "Restore the link to the OFD: the buffer empties by itself. If many dead letters take up the place, close them below."],
+  fullSoon: ["Буфер заполнен на {0} %.", "The buffer is {0} % full."],
+  fullSoonDo: ["Пока магазин продаёт. Восстановите связь с ОФД, чтобы буфер не заполнился.", "The shop still sells. Restore the link to the OFD before it is full."],
+  blocked: ["Касса {0} ждёт решения: неизвестно, напечатан ли чек.", "Register {0} waits for a decision: nobody knows whether a receipt was printed."],
+  blockedDo: ["Посмотрите на ленту кассы и ответьте ниже, в «Напечатан ли чек?». До этого касса ничего не печатает.", "Look at the register's paper and answer below, under “Was it printed?”. Until then it prints nothing."],
+  trouble: ["Касса {0} не печатает: {1}", "Register {0} does not print: {1}"],
+  troubleDo: ["Проверьте бумагу, питание и кабель кассы. Чеки сохраняются и напечатаются сами.", "Check the register's paper, power and cable. Receipts are kept and will be printed by themselves."],
+  ofdOpen: ["ОФД недоступен. Чеки печатаются, сохраняются здесь и уйдут сами, когда связь вернётся.", "The OFD cannot be reached. Receipts are printed, kept here, and will be sent by themselves once it is back."],
+  ofdOpenDo: ["Сейчас ничего. Если это длится больше часа, проверьте интернет и позвоните в ОФД.", "Nothing now. If it lasts more than an hour, check the Internet and call the OFD."],
+  ofdProbing: ["ОФД проверяется: отправлены пробные документы.", "The OFD is being tried with a few documents."],
+  ofdProbingDo: ["Ничего: это занимает секунды.", "Nothing: it takes seconds."],
+  ofdForced: ["Отправка в ОФД остановлена вручную: {0}", "Sending to the OFD was stopped by hand: {0}"],
+  ofdForcedDo: ["Когда причина устранена, нажмите «Вернуть автоматику» у связи с ОФД.", "When the reason is gone, press “Back to automatic” at the link to the OFD."],
+  ofdForcedClosed: ["Защита от отказов ОФД отключена вручную: {0}", "The protection against OFD outages was switched off by hand: {0}"],
+  ofdForcedClosedDo: ["Нажмите «Вернуть автоматику» у связи с ОФД, когда это больше не нужно.", "Press “Back to automatic” at the link to the OFD when it is no longer needed."],
+  denied: ["ОФД не принимает документы кассы {0}: {1}", "The OFD does not take the documents of register {0}: {1}"],
+  deniedDo: ["Чаще всего это доступ: проверьте договор с ОФД и токен этой кассы. Чеки печатаются и ждут.", "Most often it is the credentials: check the OFD contract and this register's token. Receipts are printed and wait."],
+  deviceForced: ["Отправка документов кассы {0} остановлена вручную: {1}", "Sending the documents of register {0} was stopped by hand: {1}"],
+  old: ["Самый старый чек ждёт ОФД {0}; закон даёт 30 дней.", "The oldest receipt has waited for the OFD for {0}; the law allows 30 days."],
+  oldDo: ["Узнайте у ОФД и интернет-провайдера, когда связь вернётся. Осталось: {0}.", "Ask the OFD and the Internet provider when the link will be back. Left: {0}."],
+  tooOldDo: ["Срок вышел: касса может быть заблокирована ФН. Срочно свяжитесь с ОФД и сервисным центром.", "The time is over: the fiscal memory may block the register. Call the OFD and the service centre at once."],
+  deadSome: [{ one: "{0} документ не принят ОФД.", few: "{0} документа не приняты ОФД.", many: "{0} документов не приняты ОФД." }, { one: "{0} document was not accepted by the OFD.", other: "{0} documents were not accepted by the OFD." }],
+  deadSomeDo: ["Посмотрите причину ниже, в «Отвергнутые документы», и верните в очередь или закройте.", "See the reason below, under “Dead letters”, and requeue or close them."],
+
+  figures: ["Коротко", "At a glance"],
+  ofd: ["ОФД", "OFD"],
+  ofdOnline: ["Доступен", "Reachable"],
+  ofdOffline: ["Недоступен", "Not reachable"],
+  ofdTrying: ["Проверяется", "Being tried"],
+  ofdStopped: ["Остановлен вручную", "Stopped by hand"],
+  ofdAlways: ["Защита отключена", "Protection off"],
+  nextTry: ["следующая попытка через {0}", "next try in {0}"],
+  nextTryNow: ["проба при следующем документе", "probing with the next document"],
+  sinceAgo: ["уже {0}", "for {0}"],
+  waiting: ["Ждут ОФД", "Wait for the OFD"],
+  waitingNote: ["напечатаны, уйдут сами", "printed, will be sent by themselves"],
+  waitingNone: ["всё доставлено", "everything is delivered"],
+  oldest: ["Самый старый", "Oldest of them"],
+  oldestNone: ["нет", "none"],
+  oldestNote: ["до предела 30 дней: {0}", "until the 30-day limit: {0}"],
+  unprinted: ["Ждут печати", "Wait to be printed"],
+  unprintedNone: ["всё напечатано", "everything is printed"],
+  unprintedNote: ["напечатаются сами", "will be printed by themselves"],
+  bufferFull: ["Буфер заполнен", "Buffer"],
+  bufferNote: ["{0} из {1}", "{0} of {1}"],
+
+  unknownTitle: ["Напечатан ли чек?", "Was it printed?"],
+  unknownText: ["Касса не знает, напечатала ли она этот документ. Посмотрите на ленту. Пока никто не решил, она ничего не печатает.", "The register does not know whether it printed this document. Look at the paper. It prints nothing until somebody decides."],
+  wasPrinted: ["Напечатан…", "It was printed…"],
+  wasNotPrinted: ["Не напечатан…", "It was not…"],
+
+  breakers: ["Связь с ОФД", "Links to the OFD"],
+  endpoint: ["ОФД", "The OFD"],
+  device: ["Касса {0}: доступ к ОФД", "Register {0}: access to the OFD"],
+  CLOSED: ["Работает", "Sending"],
+  OPEN: ["Пауза", "Paused"],
+  HALF_OPEN: ["Проба", "Probing"],
+  FORCED_OPEN: ["Остановлено вручную", "Stopped by hand"],
+  FORCED_CLOSED: ["Защита отключена", "Protection off"],
+  METRICS_ONLY: ["Только наблюдение", "Watching only"],
+  noData: ["нет данных", "no data"],
+  since: ["с {0}", "since {0}"],
+  forcedUntil: ["само закончится через {0}", "ends by itself in {0}"],
+  why: ["Почему:", "Why:"],
+  leversOf: ["Подробнее и рычаги", "Details and levers"],
+  counts: ["успешно {0}, отказов {1}", "{0} successes, {1} failures"],
+  history: ["Последние {0}", "The last {0}"],
+  ago: ["{0} назад", "{0} ago"],
+  nowWord: ["сейчас", "now"],
+  spent: ["{0}: {1}", "{0}: {1}"],
+  commands: ["Кто и что делал вручную", "Commands by hand"],
+  forceOpen: ["Остановить…", "Stop sending…"],
+  forceClosed: ["Отключить защиту…", "Protection off…"],
+  release: ["Вернуть автоматику…", "Back to automatic…"],
+  reset: ["Сбросить…", "Reset…"],
+  more: ["Показать ещё", "Show more"],
+  moreBreakers: [{ one: "И ещё {0}, всё работает.", few: "И ещё {0}, все работают.", many: "И ещё {0}, все работают." }, { one: "And {0} more, sending.", other: "And {0} more, all sending." }],
+  moreRows: ["И ещё {0}.", "And {0} more."],
+  syncNow: ["Отправить сейчас", "Send now"],
+  syncing: ["Отправка…", "Sending…"],
+  synced: ["Отправлено: {0}, не отправлено: {1}, ждут: {2}", "Sent: {0}, failed: {1}, waiting: {2}"],
+
+  tills: ["Кассы", "Tills and registers"],
+  till: ["Касса", "Till"],
+  prints: ["Печать", "Printing"],
+  toPrint: ["Ждут печати", "To print"],
+  toSend: ["Ждут ОФД", "To send"],
+  delivered: ["Доставлено", "Delivered"],
+  printsWell: ["Печатает", "Prints"],
+  printsNot: ["Не печатает", "Does not print"],
+  printsBlocked: ["Ждёт решения", "Waits for a decision"],
+  printsUnknown: ["Ещё не печатала", "Nothing printed yet"],
+  tillsEmpty: ["Касса появится здесь с первым чеком.", "A till appears here with its first receipt."],
+
+  dead: ["Отвергнутые документы", "Dead letters"],
+  deadEmpty: ["Нет. Сюда попадает то, что ОФД отказался принять.", "None. What the OFD refuses for good comes here."],
+  attempts: [{ one: "{0} попытка", few: "{0} попытки", many: "{0} попыток" }, { one: "{0} attempt", other: "{0} attempts" }],
+  requeue: ["Вернуть в очередь…", "Requeue…"],
+  resolve: ["Закрыть…", "Close…"],
+
+  receipts: ["Последние документы", "Recent documents"],
+  searchLabel: ["Искать по ключу, номеру чека или кассе", "Search by key, receipt id or till"],
+  searchHint: ["Ключ, номер чека или касса", "Key, receipt id or till"],
+  search: ["Найти", "Search"],
+  anyStatus: ["Любое состояние", "Any status"],
+  time: ["Время", "Time"],
+  document: ["Документ", "Document"],
+  total: ["Сумма, ₽", "Total, ₽"],
+  fd: ["ФД", "ФД"],
+  status: ["Состояние", "Status"],
+  key: ["Ключ", "Key"],
+  nothingFound: ["Ничего не найдено. Ищутся ключ идемпотентности, receipt_id и pos_id целиком.", "Nothing found. Whole idempotency keys, receipt ids and pos ids are looked for."],
+  nothingSold: ["Ещё ничего не продано.", "Nothing sold yet."],
+  sale: ["Продажа", "Sale"],
+  refund: ["Возврат", "Refund"],
+  correction: ["Коррекция", "Correction"],
+  shift_open: ["Открытие смены", "Shift opened"],
+  shift_close: ["Закрытие смены", "Shift closed"],
+  receipt: ["Чек", "Receipt"],
+  accepted: ["Принят", "Accepted"],
+  printing: ["Печатается", "Printing"],
+  buffered: ["Ждёт печати", "Waits to be printed"],
+  printed: ["Ждёт ОФД", "Waits for the OFD"],
+  print_unknown: ["Неизвестно, напечатан ли", "Unknown whether printed"],
+  synced_: ["Доставлен", "Delivered"],
+  dead_: ["Отвергнут ОФД", "Dead letter"],
+  cancelled: ["Отменён", "Cancelled"],
+  decimal: [",", "."],
+
+  items: ["Позиции", "Items"],
+  name: ["Название", "Name"],
+  price: ["Цена", "Price"],
+  quantity: ["Кол-во", "Quantity"],
+  payments: ["Оплата", "Payments"],
+  cash: ["наличными", "cash"],
+  card: ["картой", "card"],
+  other: ["иначе", "other"],
+  facts: ["Сведения", "Facts"],
+  story: ["Что происходило", "What happened"],
+  lastError: ["Последняя ошибка", "Last error"],
+  createdAt: ["Принят", "Taken"],
+  printedAt: ["Напечатан", "Printed"],
+  syncedAt: ["Доставлен", "Delivered"],
+  sign: ["ФП", "ФП (sign)"],
+  shift: ["Смена", "Shift"],
+  bodyGone: ["Содержимое удалено по сроку хранения.", "The body was removed when its retention ended."],
+  close: ["Закрыть окно", "Close"],
+
+  feed: ["События", "Events"],
+  feedEmpty: ["С открытия страницы ничего не происходило.", "Nothing has happened since this page was opened."],
+  feedBreaker: ["{0}: {1} → {2}. {3}", "{0}: {1} → {2}. {3}"],
+  feedCommand: ["{0}: {1}, {2}. {3}", "{0}: {1}, by {2}. {3}"],
+  feedDied: ["Документ {0} отвергнут: {1}", "Document {0} became a dead letter: {1}"],
+  feedRequeued: ["{1} вернул документ {0} в очередь. {2}", "{1} requeued document {0}. {2}"],
+  feedResolved: ["{1} закрыл документ {0}: {2}", "{1} closed document {0}: {2}"],
+  feedUnknown: ["Касса {0}: неизвестно, напечатан ли документ", "Register {0}: unknown whether a document was printed"],
+  feedLost: ["Часть событий пропущена; данные обновлены.", "Some events were missed; the figures are up to date."],
+
+  cancel: ["Отмена", "Cancel"],
+  reason: ["Причина", "Reason"],
+  reasonHint: ["Попадёт в журнал вместе с вашим именем.", "Goes into the audit trail with your name."],
+  note: ["Что сделано", "What was done"],
+  howLong: ["На сколько", "For how long"],
+  untilReleased: ["пока не вернут", "until released"],
+  minutes: ["{0} мин", "{0} min"],
+  hours: ["{0} ч", "{0} h"],
+  fdNumber: ["Номер ФД с чека", "ФД number on the paper"],
+  fiscalSign: ["ФП с чека", "ФП (fiscal sign) on the paper"],
+  needed: ["Заполните это поле.", "Fill in this field."],
+  digitsOnly: ["Только цифры, как на чеке.", "Digits only, as on the paper."],
+  forceOpenText: ["Документы перестанут уходить, но продажи продолжатся: чеки печатаются и ждут здесь.", "Documents will stop being sent. Sales go on: receipts are printed and wait here."],
+  forceClosedText: ["Документы будут отправляться, даже если ОФД не отвечает. Обычно это не нужно.", "Documents will be sent even while the OFD fails. This is rarely needed."],
+  releaseText: ["Адаптер снова сам решает, когда отправлять.", "The adapter decides by itself again when to send."],
+  resetText: ["Счётчики отказов обнулятся, отправка начнётся сразу.", "Failures are forgotten and sending starts at once."],
+  requeueText: ["Документ отправится в ОФД ещё раз, с теми же данными.", "The document is sent to the OFD again, unchanged."],
+  resolveText: ["Документ больше не отправляется. Напишите, что с ним сделано.", "The document is not sent any more. Say what was done about it."],
+  printedText: ["Перепишите с бумаги номер ФД и ФП. Документ уйдёт в ОФД, касса продолжит работу.", "Copy the ФД number and the sign from the paper. The document goes to the OFD and the register goes on."],
+  notPrintedText: ["Адаптер напечатает его ещё раз. Если он всё-таки есть на ленте, чек задвоится.", "The adapter prints it again. If it is on the paper after all, it will be there twice."],
+  force_open: ["остановка отправки", "stop sending"],
+  force_closed: ["защита отключена", "protection off"],
+  foot: ["kkt-adapter: чеки сохраняются и доставляются, что бы ни случилось с сетью.", "kkt-adapter: receipts are kept and delivered, whatever the network does."],
+  anonymous: ["без входа", "no login"],
+};
+
+function choose() {
+  let kept = null;
+  try {
+    kept = localStorage.getItem(KEPT);
+  } catch { /* a browser that keeps nothing */ }
+  if (kept === "ru" || kept === "en") return kept;
+  return (navigator.languages ?? [navigator.language]).some((one) => /^(ru|be|kk|uk)\b/i.test(one)) ? "ru" : "en";
+}
+
+let current = choose();
+
+export const language = () => current;
+
+export function setLanguage(next) {
+  current = next;
+  try {
+    localStorage.setItem(KEPT, next);
+  } catch { /* as above */ }
+}
+
+/** The text of a key, its values filled in. */
+export function t(key, ...values) {
+  let text = TEXTS[key]?.[current === "ru" ? 0 : 1] ?? key;
+  if (typeof text === "object") {
+    const form = new Intl.PluralRules(current).select(Number(values[0]));
+    text = text[form] ?? text.other ?? text.many;
+  }
+  return text.replace(/\{(\d)\}/g, (_, index) => String(values[index] ?? ""));
+}
+
+/** Fills in the fixed texts of the page. */
+export function translatePage() {
+  document.documentElement.lang = current;
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
+  for (const element of document.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
+  for (const element of document.querySelectorAll("[data-t-hint]")) element.placeholder = t(element.dataset.tHint);
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.language === current));
+  }
+}
+
+/** The adapter's own texts in the language of the page; those of devices are «русский / English». */
+export function half(text) {
+  const match = /^([^/]*[а-яё][^/]*) \/ ([^/а-яё]+)$/i.exec(text ?? "");
+  if (match) return match[current === "ru" ? 1 : 2];
+  return current === "ru" ? russian(text ?? "") : text ?? "";
+}
+
+/** A whole number with the language's separators. */
+export const number = (value) => new Intl.NumberFormat(current).format(value);
+
+const UNITS = { ru: ["с", "мин", "ч", "дн"], en: ["s", "min", "h", "d"] };
+
+/** A span of time in at most two units. */
+export function span(seconds) {
+  const units = UNITS[current];
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} ${units[0]}`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 10 && whole % 60) return `${minutes} ${units[1]} ${whole % 60} ${units[0]}`;
+  if (minutes < 60) return `${minutes} ${units[1]}`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return minutes % 60 ? `${hours} ${units[2]} ${minutes % 60} ${units[1]}` : `${hours} ${units[2]}`;
+  const days = Math.floor(hours / 24);
+  return hours % 24 && days < 10 ? `${days} ${units[3]} ${hours % 24} ${units[2]}` : `${days} ${units[3]}`;
+}
+
+/** A time of day; with the date unless it is today's. */
+export function clock(stamp, today = new Date()) {
+  const date = new Date(stamp);
+  const same = date.toDateString() === today.toDateString();
+  const day = same ? {} : { day: "2-digit", month: "2-digit" };
+  return new Intl.DateTimeFormat(current, { ...day, hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false }).format(date);
+}
+
+const STATUS_KEYS = { synced: "synced_", dead: "dead_" };
+
+/** The word of a document's state. */
+export const status = (name) => t(STATUS_KEYS[name] ?? name);

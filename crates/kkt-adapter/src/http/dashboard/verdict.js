@@ -1,0 +1,73 @@
+// Can the shop sell, and if not, what is to be done? Pure: from what the adapter answered to sentences.
+
+const DAY = 24 * 3600;
+/** The law's limit for documents that the OFD has not confirmed. */
+export const LIMIT = 30 * DAY;
+const OLD = 3 * DAY;
+const FULL_SOON = 80;
+
+/** The link to the OFD itself. */
+export const endpointOf = (health) => health.components.circuit_breaker.breakers.find((one) => one.key === "ofd") ?? health.components.circuit_breaker;
+
+/**
+ * @returns {{level: string, title: string, causes: {level: string, text: [string, ...any], todo: [string, ...any]}[]}}
+ * Texts are keys of texts.js with their values; `{span: seconds}` and `{own: text}` are values to be put in words.
+ */
+export function verdict(health, buffer) {
+  const { components } = health;
+  const causes = [];
+  const add = (level, text, todo) => causes.push({ level, text, todo });
+  const database = components.database;
+  const percent = components.buffer.percent_full;
+  const devices = components.kkt.devices;
+  const stuck = devices.filter((device) => device.blocked_by || device.trouble);
+  const noStore = database.status !== "healthy";
+  const full = percent !== null && percent >= 100;
+
+  if (noStore) add("bad", ["storageFailed", { own: database.error ?? "?" }], ["storageFailedDo"]);
+  if (full) add("bad", ["full"], ["fullDo"]);
+  const severe = devices.length > 0 && stuck.length === devices.length ? "bad" : "warn";
+  for (const device of stuck.slice(0, 5)) {
+    if (device.blocked_by) add(severe, ["blocked", device.device], ["blockedDo"]);
+    else add(severe, ["trouble", device.device, { own: device.trouble }], ["troubleDo"]);
+  }
+  links(components.circuit_breaker.breakers, add);
+  if (!full && percent !== null && percent >= FULL_SOON) add("warn", ["fullSoon", percent], ["fullSoonDo"]);
+  const oldest = buffer?.oldest_pending_seconds ?? 0;
+  if (oldest > OLD) {
+    const todo = oldest >= LIMIT ? ["tooOldDo"] : ["oldDo", { span: LIMIT - oldest }];
+    add(oldest > LIMIT - 5 * DAY ? "bad" : "warn", ["old", { span: oldest }], todo);
+  }
+  const dead = components.buffer.dlq_size ?? 0;
+  if (dead > 0) add("warn", ["deadSome", dead], ["deadSomeDo"]);
+
+  let level = "ok";
+  let title = "canSell";
+  if (causes.some((cause) => cause.level === "warn" || cause.level === "bad")) level = "warn";
+  else if (causes.length > 0) level = "info";
+  if (stuck.length > 0) title = "canSellSome";
+  if (noStore || full || (devices.length > 0 && stuck.length === devices.length)) {
+    level = "bad";
+    title = "cannotSell";
+  }
+  return { level, title, causes };
+}
+
+function links(breakers, add) {
+  for (const breaker of breakers) {
+    const own = { own: breaker.reason ?? "" };
+    if (breaker.key === "ofd") {
+      if (breaker.state === "OPEN") add("info", ["ofdOpen"], ["ofdOpenDo"]);
+      if (breaker.state === "HALF_OPEN") add("info", ["ofdProbing"], ["ofdProbingDo"]);
+      if (breaker.state === "FORCED_OPEN") add("warn", ["ofdForced", own], ["ofdForcedDo"]);
+      if (breaker.state === "FORCED_CLOSED") add("warn", ["ofdForcedClosed", own], ["ofdForcedClosedDo"]);
+    }
+  }
+  const denied = breakers.filter((one) => one.key !== "ofd" && (one.state === "OPEN" || one.state === "FORCED_OPEN"));
+  for (const breaker of denied.slice(0, 3)) {
+    const name = breaker.key.replace(/^device:/, "");
+    const own = { own: breaker.reason ?? "" };
+    if (breaker.state === "OPEN") add("warn", ["denied", name, own], ["deniedDo"]);
+    else add("warn", ["deviceForced", name, own], ["ofdForcedDo"]);
+  }
+}

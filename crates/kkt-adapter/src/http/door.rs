@@ -1,0 +1,89 @@
+//! Who asks: by a token in `Authorization`, or by the cookie of a browser that has shown one.
+
+use super::{
+    auth::{Access, Tokens, bearer_token},
+    error::ApiError,
+    session::Sessions,
+    throttle::{Peer, Throttle},
+};
+use crate::ports::Monotonic;
+use axum::http::{HeaderMap, StatusCode, header};
+
+/// SHA-256 of a secret.
+pub type Digest = [u8; 32];
+
+/// What is remembered about those who ask.
+#[derive(Debug, Default)]
+pub struct Door {
+    /// Browsers that have shown a token.
+    pub sessions: Sessions,
+    throttle: Throttle,
+}
+
+impl Door {
+    /// Who asks. A token counts before a cookie.
+    ///
+    /// # Errors
+    /// 401: neither, or none of ours; 429: too many wrong tokens from there.
+    pub fn who(
+        &self,
+        tokens: &Tokens,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+        now: Monotonic,
+    ) -> Result<Access, ApiError> {
+        if let Some(everybody) = tokens.anonymous() {
+            return Ok(everybody);
+        }
+        if headers.contains_key(header::AUTHORIZATION) {
+            return match bearer_token(headers) {
+                Some(token) => self.by_token(tokens, token, peer, now).map(|(_, access)| access),
+                None => Err(unauthorized()),
+            };
+        }
+        self.sessions.token(headers, now).and_then(|token| tokens.by_digest(&token)).ok_or_else(unauthorized)
+    }
+
+    /// The bearer of a token, and the token's digest.
+    ///
+    /// # Errors
+    /// 401, 429.
+    pub fn by_token(
+        &self,
+        tokens: &Tokens,
+        token: &[u8],
+        peer: Option<Peer>,
+        now: Monotonic,
+    ) -> Result<(Digest, Access), ApiError> {
+        let found = tokens.find(token);
+        let Some(peer) = peer else { return found.ok_or_else(unauthorized) };
+        if let Some((_, bearer)) = &found
+            && bearer.came_from(peer)
+        {
+            return found.ok_or_else(unauthorized);
+        }
+        if let Some(wait) = self.throttle.wait(peer, now) {
+            return Err(ApiError::too_many("too many wrong tokens came from this address; wait", wait));
+        }
+        match found {
+            Some((digest, bearer)) => {
+                bearer.comes_from(peer);
+                Ok((digest, bearer))
+            }
+            None => {
+                self.throttle.failed(peer, now);
+                tracing::warn!(peer = %peer.0, "a wrong token");
+                Err(unauthorized())
+            }
+        }
+    }
+}
+
+/// No token, or none of ours: the text does not tell which.
+pub fn unauthorized() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "token_required",
+        "a valid token is needed: Authorization: Bearer <token>",
+    )
+}

@@ -1,0 +1,226 @@
+//! Sessions of browsers: a token is exchanged for a cookie that no script can read and no other site can use.
+//!
+//! Invariants:
+//! 1. A session holds no role of its own: it names a token, and ends when that token is taken away or replaced.
+//! 2. Neither the cookie's secret nor the token is kept, only their SHA-256.
+//! 3. At most [`SESSIONS_MAX`] at a time; the one that was unused for longest gives way.
+//!
+//! ```text
+//!  token ──POST /v1/session──► session ──unused for 12 h, 7 days old, DELETE, token gone, restart──► none
+//! ```
+
+use super::{
+    auth::{Area, Role},
+    body,
+    door::Digest,
+    error::ApiError,
+    gate::access,
+    router::Shared,
+    throttle::Peer,
+    view::json,
+};
+use crate::ports::Monotonic;
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Sessions at a time.
+const SESSIONS_MAX: usize = 256;
+/// A session that is not used for so long ends.
+const UNUSED_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// A session ends after this time, used or not.
+const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Longest token, in characters.
+const TOKEN_MAX: usize = 4_096;
+const COOKIE: &str = "kkt_session";
+
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    token: Digest,
+    began: Monotonic,
+    used: Monotonic,
+}
+
+/// The sessions in force.
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<HashMap<Digest, Session>>);
+
+impl Sessions {
+    /// Begins a session of a token; the answer is the cookie's secret.
+    ///
+    /// # Errors
+    /// 500: the machine gave no random numbers.
+    fn begin(&self, token: Digest, now: Monotonic) -> Result<String, ApiError> {
+        let mut random = [0_u8; 32];
+        rustls::crypto::ring::default_provider().secure_random.fill(&mut random).map_err(|_| {
+            tracing::error!("the system gave no random numbers; no session can begin");
+            ApiError::internal()
+        })?;
+        let secret = random.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, session| session.lives(now));
+        if all.len() >= SESSIONS_MAX
+            && let Some(oldest) = all.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name)
+        {
+            all.remove(&oldest);
+        }
+        all.insert(digest(&secret), Session { token, began: now, used: now });
+        Ok(secret)
+    }
+
+    /// The token that a request's cookie stands for.
+    #[must_use]
+    pub fn token(&self, headers: &HeaderMap, now: Monotonic) -> Option<Digest> {
+        let name = digest(cookie(headers)?);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = all.get_mut(&name)?;
+        if !session.lives(now) {
+            all.remove(&name);
+            return None;
+        }
+        session.used = now;
+        Some(session.token)
+    }
+
+    fn end(&self, headers: &HeaderMap) {
+        if let Some(secret) = cookie(headers) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(secret));
+        }
+    }
+}
+
+impl Session {
+    fn lives(&self, now: Monotonic) -> bool {
+        now.since(self.used) < UNUSED_MAX && now.since(self.began) < AGE_MAX
+    }
+}
+
+fn digest(secret: &str) -> Digest {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == COOKIE && value.len() == 64).then_some(value)
+    })
+}
+
+fn set_cookie(app: &Shared, secret: &str, age: Duration) -> HeaderValue {
+    let secure = if app.ports.options.secure_cookies { "; Secure" } else { "" };
+    let age = age.as_secs();
+    let text = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
+    HeaderValue::from_str(&text).expect("a cookie of hexadecimal digits is visible ASCII")
+}
+
+/// `POST /v1/session {"token"}`: the cookie, for readers and operators.
+pub async fn begin(State(app): State<Shared>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let token = body::form(&parts, body, &app.ports.options, |form, map| {
+        let value = form.required(map, "token")?;
+        form.text("token", value, TOKEN_MAX)
+    })
+    .await?;
+    let (tokens, now) = (&app.ports.options.tokens, app.ports.clock.monotonic());
+    if let Some(everybody) = tokens.anonymous() {
+        // There is nothing to prove and nothing to remember.
+        return Ok(json(
+            StatusCode::OK,
+            &json!({ "name": everybody.actor().0, "role": Role::Operator.as_str() }),
+        ));
+    }
+    let peer = parts.extensions.get::<Peer>().copied();
+    let (token, bearer) = app.door.by_token(tokens, token.trim().as_bytes(), peer, now)?;
+    if bearer.role() == Role::Pos {
+        let text = "a till's token opens no session; use the token of a reader or an operator";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "role_not_enough", text));
+    }
+    app.door.sessions.end(&parts.headers);
+    let secret = app.door.sessions.begin(token, now)?;
+    let (name, role) = (bearer.actor().0, bearer.role().as_str());
+    tracing::info!(name, role, "a session began");
+    let mut response = json(StatusCode::OK, &json!({ "name": name, "role": role }));
+    response.headers_mut().insert(header::SET_COOKIE, set_cookie(&app, &secret, AGE_MAX));
+    Ok(response)
+}
+
+/// `GET /v1/session`: who the browser is, and whether it must bring a token.
+pub async fn show(State(app): State<Shared>, request: Request) -> Response {
+    let bearer =
+        access(request.extensions()).ok().filter(|bearer| bearer.enter(Area::Read, request.method()).is_ok());
+    let body = json!({
+        "authenticated": bearer.is_some(),
+        "tokens_required": app.ports.options.tokens.anonymous().is_none(),
+        "name": bearer.map(|bearer| bearer.actor().0),
+        "role": bearer.map(|bearer| bearer.role().as_str()),
+    });
+    json(StatusCode::OK, &body)
+}
+
+/// `DELETE /v1/session`: ends it, whoever asks.
+pub async fn end(State(app): State<Shared>, headers: HeaderMap) -> Response {
+    app.door.sessions.end(&headers);
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, set_cookie(&app, "", Duration::ZERO))]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: u64) -> Monotonic {
+        Monotonic(Duration::from_secs(hours * 3_600))
+    }
+
+    fn with(secret: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, format!("a=b; {COOKIE}={secret}; c=d").parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_session_ends_when_it_is_unused_or_old_or_ended() {
+        let sessions = Sessions::default();
+        let secret = sessions.begin([7; 32], at(0)).unwrap();
+        assert_eq!(sessions.token(&with(&secret), at(11)), Some([7; 32]));
+        assert_eq!(sessions.token(&with(&secret), at(22)), Some([7; 32]), "use keeps it alive");
+        assert_eq!(sessions.token(&with(&secret), at(34)), None, "unused for 12 hours");
+
+        let secret = sessions.begin([7; 32], at(0)).unwrap();
+        for hour in (0..168).step_by(8) {
+            assert!(sessions.token(&with(&secret), at(hour)).is_some(), "{hour}");
+        }
+        assert_eq!(sessions.token(&with(&secret), at(168)), None, "seven days old");
+
+        let secret = sessions.begin([7; 32], at(0)).unwrap();
+        sessions.end(&with(&secret));
+        assert_eq!(sessions.token(&with(&secret), at(0)), None);
+        assert_eq!(sessions.token(&with(&"0".repeat(64)), at(0)), None, "a cookie nobody gave");
+        assert_eq!(sessions.token(&HeaderMap::new(), at(0)), None);
+    }
+
+    #[test]
+    fn sessions_are_bounded_and_the_one_in_use_stays() {
+        let sessions = Sessions::default();
+        let mine = sessions.begin([1; 32], at(0)).unwrap();
+        for _ in 0..SESSIONS_MAX * 2 {
+            assert!(sessions.token(&with(&mine), at(2)).is_some());
+            sessions.begin([2; 32], at(1)).unwrap();
+        }
+        assert!(sessions.0.lock().unwrap().len() <= SESSIONS_MAX);
+        assert!(sessions.token(&with(&mine), at(2)).is_some());
+    }
+}

@@ -1,0 +1,12 @@
+//! The dashboard in a headless Chromium, its events and sessions over real HTTP.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod access;
+mod chrome;
+mod events;
+mod layout;
+mod outage;
+mod people;
+mod pictures;
+mod shop;

@@ -1,0 +1,86 @@
+//! Other things people do at the dashboard.
+
+use super::{chrome::Chrome, shop::Shop};
+
+#[test]
+fn the_language_follows_the_browser_until_it_is_chosen_and_is_remembered() {
+    let shop = Shop::open();
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "ru-RU,ru");
+    page.until_ready();
+    assert_eq!(page.text("#verdict-title"), "Магазин может продавать");
+    assert_eq!(page.evaluate("document.documentElement.lang"), "ru");
+    page.click("[data-language=en]");
+    page.until_says("#verdict-title", "The shop can sell");
+    assert_eq!(
+        page.evaluate("document.querySelector('[data-language=en]').getAttribute('aria-pressed')"),
+        "true"
+    );
+    page.go("/");
+    page.until_ready();
+    assert_eq!(page.text("#verdict-title"), "The shop can sell");
+    let other = chrome.open(&shop.url, "de");
+    other.until_ready();
+    assert_eq!(other.text("#verdict-title"), "The shop can sell");
+}
+
+#[test]
+fn receipts_are_found_by_key_by_id_and_by_till_and_shown_as_text() {
+    let shop = Shop::open();
+    let nasty = "<img src=x onerror=document.title=1>";
+    let id = shop.sell_as("POS-001", "key-of-one", nasty)["receipt_id"].as_str().unwrap().to_owned();
+    shop.sell_as("POS-002", "key-of-two", "Линза");
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    let rows = "document.querySelectorAll('#receipts-body tr:not([hidden])').length";
+    page.until("both sales and both shifts", &format!("{rows} === 4"));
+    for (text, found) in [("key-of-one", 1), (id.as_str(), 1), ("POS-002", 2)] {
+        page.evaluate("document.getElementById('search-text').value = ''");
+        page.fill("#search-text", text);
+        page.press("Enter");
+        page.until(text, &format!("{rows} === {found}"));
+    }
+    page.evaluate("document.getElementById('search-text').value = ''");
+    page.fill("#search-text", "nobody has this");
+    page.press("Enter");
+    page.until_says("#receipts-empty", "Nothing found");
+
+    page.evaluate("document.getElementById('search-text').value = ''");
+    page.fill("#search-text", "key-of-one");
+    page.press("Enter");
+    page.until("one", &format!("{rows} === 1"));
+    page.click("#receipts-body button");
+    page.until("the document", "document.getElementById('paper').open");
+    assert!(page.text("#paper-body").contains(nasty), "the name as the till sent it");
+    assert!(page.text("#paper-body").contains("start_printing"), "its story");
+    assert_eq!(page.evaluate("document.querySelectorAll('#paper-body img').length"), 0);
+}
+
+#[test]
+fn a_person_decides_whether_a_document_was_printed() {
+    let shop = Shop::open();
+    shop.sell("POS-001");
+    shop.set_kkt_faults("POS-001", "fail = 1\nlose_find = 1\nhang = { for = \"1ms\", times = 0 }\n");
+    shop.set_kkt_faults("POS-001", "hang_after_print = 1\nlose_find = 1\n");
+    shop.sell_as("POS-001", "in-doubt", "Линза");
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    page.until("the question", "!document.getElementById('unknown').hidden");
+    page.until_says("#causes", "waits for a decision");
+    page.click("#unknown [data-action=printed]");
+    page.fill("#act-fiscal_doc_number", "three");
+    page.fill("#act-fiscal_sign", "1234567890");
+    page.fill("#act-reason", "it is on the paper");
+    page.click("#act-submit");
+    page.until_says("#act-error", "Digits only");
+    page.evaluate("document.getElementById('act-fiscal_doc_number').value = ''");
+    page.fill("#act-fiscal_doc_number", "3");
+    page.click("#act-submit");
+    page.until("it is answered", "document.getElementById('unknown').hidden");
+    let entry = shop.get("/v1/kkt/receipt/in-doubt");
+    assert_eq!(entry["fiscal_doc"]["fiscal_sign"], "1234567890");
+    page.until_says("#tills", "Prints");
+    page.assert_no_console_errors();
+}
