@@ -5,7 +5,7 @@ use super::folder::beside;
 use rusqlite::{Connection, ErrorCode};
 use std::{path::Path, sync::mpsc, thread, time::Duration};
 
-/// How long the look may take: a second of the two that a start with 1 M rows may.
+/// How long the look may take: a quarter of the two seconds that a start with 1 M rows may.
 const BUDGET: Duration = Duration::from_millis(500);
 const FULL_CHECK: &str = ".check";
 

@@ -15,7 +15,8 @@ use crate::ports::Clock;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{fs, io::Read, path::Path};
 
-/// Bytes of a page. Measured: see docs/testing.md.
+/// Bytes of a page: the block of the usual file system, and of 1, 2, 4 and 8 KiB the least CPU time for a receipt at
+/// 64 connections, if by little.
 const PAGE_BYTES: u32 = 4_096;
 /// Page cache of the writer, of one reader (KiB).
 const WRITER_CACHE_KIB: i64 = 8_192;
