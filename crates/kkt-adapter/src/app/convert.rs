@@ -63,8 +63,8 @@ pub(super) fn sync(sync: &config::Sync) -> SyncOptions {
 }
 
 /// `[kkt]`, phase 1's side.
-pub(super) fn fiscalize(kkt: &config::Kkt, ofd_is_real: bool) -> fiscalize::Options {
-    fiscalize::Options { print_timeout: kkt.print_timeout, ofd_is_real, ..fiscalize::Options::default() }
+pub(super) fn fiscalize(kkt: &config::Kkt) -> fiscalize::Options {
+    fiscalize::Options { print_timeout: kkt.print_timeout, ..fiscalize::Options::default() }
 }
 
 /// `[[kkt.device]]`: names and tills are valid, as the configuration has checked them.
@@ -102,10 +102,11 @@ fn names(pos_ids: &[String]) -> Vec<PosId> {
 }
 
 /// `[server]` and `[auth]`, the API's side.
-pub(super) fn http(config: &Config) -> Arc<HttpOptions> {
+pub(super) fn http(config: &Config, ofd_fiscal: bool) -> Arc<HttpOptions> {
     Arc::new(HttpOptions {
         allowed_hosts: AllowedHosts::new(config.server.allowed_hosts.clone()),
         tokens: Tokens::new(tokens(&config.auth)),
+        ofd_fiscal,
         request_timeout: config.server.request_timeout,
         ..HttpOptions::default()
     })

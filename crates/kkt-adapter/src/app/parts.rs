@@ -99,7 +99,7 @@ impl App {
             fleet,
             clock.clone(),
             observer.clone(),
-            convert::fiscalize(&config.kkt, client.fiscal()),
+            convert::fiscalize(&config.kkt),
         );
         let lanes = engine.clone();
         till.on_printed(Arc::new(move |device, rewind| SyncControl::wake(&lanes, device, rewind)));
@@ -112,7 +112,7 @@ impl App {
             let _ = printer.await;
         });
         engine.start();
-        let fiscal = Till::fiscal(&till);
+        let fiscal = Till::fiscal(&till) && client.fiscal();
 
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),
@@ -123,7 +123,7 @@ impl App {
             events: events.clone(),
             clock,
             observer,
-            options: convert::http(config),
+            options: convert::http(config, client.fiscal()),
         };
         let (shutdown, mut stopped) = watch::channel(false);
         let limits = convert::limits(config);

@@ -227,6 +227,6 @@ impl Till for Fiscalizer {
     }
 
     fn fiscal(&self) -> bool {
-        self.0.fleet.fiscal() && self.0.options.ofd_is_real
+        self.0.fleet.fiscal()
     }
 }

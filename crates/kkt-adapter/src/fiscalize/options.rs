@@ -21,8 +21,6 @@ pub struct Options {
     pub accepted_age: Duration,
     /// Receipts that are worked on at once, those that wait for their turn included; default 4,096.
     pub in_flight_max: usize,
-    /// Whether the OFD is a real one: with an emulated OFD no receipt is fiscal; default `false`.
-    pub ofd_is_real: bool,
 }
 
 impl Default for Options {
@@ -36,7 +34,6 @@ impl Default for Options {
             shift_age: Duration::from_secs(23 * 3600 + 30 * 60),
             accepted_age: Duration::from_secs(24 * 3600),
             in_flight_max: 4_096,
-            ofd_is_real: false,
         }
     }
 }

@@ -14,7 +14,8 @@ use kkt_adapter::{
     },
     fiscalize::{Fiscalizer, Options},
     http::{
-        AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, ServerLimits, TokenEntry, Tokens, router, serve,
+        AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, ServerLimits, TokenEntry, Tokens,
+        router, serve,
     },
     kkt::virtual_kkt::{Faults, VirtualFleet, VirtualOptions},
     ports::{
