@@ -95,7 +95,6 @@ impl Shop {
         address
     }
 
-
     /// The lever beside a virtual device.
     pub fn set_kkt_faults(&self, device: &str, faults: &str) {
         let folder = self.folder.path().join("data/virtual-kkt").join(device);
