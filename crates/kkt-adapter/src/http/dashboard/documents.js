@@ -71,7 +71,7 @@ export function renderUnknown(state, act) {
 function facts(entry) {
   const doc = entry.fiscal_doc;
   const rows = [
-    ["status", word(entry.state)], ["till", entry.pos_id], ["key", entry.idempotency_key], ["receipt", entry.receipt_id], ["createdAt", clock(entry.created_at)],
+    ["status", word(entry.state)], ["till", entry.pos_id], ["key", entry.idempotency_key], ["receiptId", entry.receipt_id], ["createdAt", clock(entry.created_at)],
     ["printedAt", entry.printed_at && clock(entry.printed_at)], ["syncedAt", entry.synced_at && clock(entry.synced_at)],
     ["fd", doc && String(doc.fiscal_doc_number)], ["sign", doc?.fiscal_sign], ["shift", doc && String(doc.shift_number)], ["lastError", entry.last_error && half(entry.last_error)],
   ];
