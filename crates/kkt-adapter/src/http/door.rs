@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 pub type Digest = [u8; 32];
 
 /// What is remembered about those who ask.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Door {
     /// Browsers that have shown a token.
     pub sessions: Sessions,
@@ -21,6 +21,12 @@ pub struct Door {
 }
 
 impl Door {
+    /// Nobody is known yet; an address may send so many wrong tokens in a row.
+    #[must_use]
+    pub fn new(wrong_tokens_max: u32) -> Self {
+        Self { sessions: Sessions::default(), throttle: Throttle::new(wrong_tokens_max) }
+    }
+
     /// Who asks. A token counts before a cookie.
     ///
     /// # Errors

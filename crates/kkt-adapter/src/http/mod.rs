@@ -102,6 +102,8 @@ pub struct HttpOptions {
     pub body_timeout: Duration,
     /// Largest body in bytes; default 2 MiB.
     pub body_bytes_max: usize,
+    /// Wrong tokens an address may send in a row before it must wait; one is forgiven each 3 s. Default 20.
+    pub wrong_tokens_max: u32,
     /// The API is reached by TLS only, so cookies may insist on it; default `false`.
     pub secure_cookies: bool,
     /// Whether the OFD is a real one; together with the till's word it makes `fiscal` in every answer. Default: no.
@@ -120,6 +122,7 @@ impl Default for HttpOptions {
             request_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
             body_bytes_max: 2 * 1024 * 1024,
+            wrong_tokens_max: 20,
             secure_cookies: false,
             ofd_fiscal: false,
             zone: TimeZone::system(),

@@ -60,7 +60,8 @@ fn routes() -> Vec<(&'static str, Area, MethodRouter<Shared>)> {
 pub fn router(ports: HttpPorts) -> Router {
     let table = routes();
     let areas = table.iter().map(|(path, area, _)| (*path, *area)).collect();
-    let app: Shared = Arc::new(App { ports, areas, door: Door::default() });
+    let door = Door::new(ports.options.wrong_tokens_max);
+    let app: Shared = Arc::new(App { ports, areas, door });
     table
         .into_iter()
         .fold(Router::new(), |router, (path, _, methods)| router.route(path, methods))

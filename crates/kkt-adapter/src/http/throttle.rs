@@ -11,8 +11,6 @@ use std::{
     time::Duration,
 };
 
-/// Wrong tokens in a row that an address may send.
-const FAILURES_MAX: u32 = 20;
 /// One of them is forgiven after this time.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(3);
 /// Addresses remembered; beyond it the one with the fewest failures is forgotten.
@@ -50,21 +48,31 @@ impl Failures {
 }
 
 /// Who sent wrong tokens lately.
-#[derive(Debug, Default)]
-pub struct Throttle(Mutex<HashMap<IpAddr, Failures>>);
+#[derive(Debug)]
+pub struct Throttle {
+    /// Wrong tokens in a row that an address may send.
+    failures_max: u32,
+    table: Mutex<HashMap<IpAddr, Failures>>,
+}
 
 impl Throttle {
+    /// Nobody has sent a wrong one yet.
+    #[must_use]
+    pub fn new(failures_max: u32) -> Self {
+        Self { failures_max, table: Mutex::default() }
+    }
+
     /// How long this address is not heard; `None`: it is.
     #[must_use]
     pub fn wait(&self, peer: Peer, now: Monotonic) -> Option<Duration> {
-        let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let failures = table.get(&peer.network())?;
-        (failures.left(now) >= FAILURES_MAX).then_some(FORGIVEN_AFTER)
+        (failures.left(now) >= self.failures_max).then_some(FORGIVEN_AFTER)
     }
 
     /// It sent a wrong one.
     pub fn failed(&self, peer: Peer, now: Monotonic) {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let network = peer.network();
         if table.len() >= ADDRESSES_MAX && !table.contains_key(&network) {
             table.retain(|_, failures| failures.left(now) > 0);
@@ -75,13 +83,15 @@ impl Throttle {
             }
         }
         let failures = table.entry(network).or_insert(Failures { count: 0, at: now });
-        *failures = Failures { count: (failures.left(now) + 1).min(FAILURES_MAX), at: now };
+        *failures = Failures { count: failures.left(now).saturating_add(1).min(self.failures_max), at: now };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FAILURES_MAX: u32 = 20;
 
     fn at(seconds: u64) -> Monotonic {
         Monotonic(Duration::from_secs(seconds))
@@ -93,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_address_is_not_heard_after_too_many_failures_and_heard_again_later() {
-        let throttle = Throttle::default();
+        let throttle = Throttle::new(FAILURES_MAX);
         for _ in 0..FAILURES_MAX {
             assert_eq!(throttle.wait(peer("10.0.0.1"), at(0)), None);
             throttle.failed(peer("10.0.0.1"), at(0));
@@ -106,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_addresses_counts_as_one() {
-        let throttle = Throttle::default();
+        let throttle = Throttle::new(FAILURES_MAX);
         for number in 0..FAILURES_MAX {
             throttle.failed(peer(&format!("2001:db8::{number:x}")), at(0));
         }
@@ -116,14 +126,14 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_keeps_those_who_try_hardest() {
-        let throttle = Throttle::default();
+        let throttle = Throttle::new(FAILURES_MAX);
         for _ in 0..FAILURES_MAX {
             throttle.failed(peer("10.9.9.9"), at(0));
         }
         for number in 0..5_000_u32 {
             throttle.failed(Peer(std::net::Ipv4Addr::from(number).into()), at(0));
         }
-        assert!(throttle.0.lock().unwrap().len() <= ADDRESSES_MAX);
+        assert!(throttle.table.lock().unwrap().len() <= ADDRESSES_MAX);
         assert!(throttle.wait(peer("10.9.9.9"), at(0)).is_some());
     }
 }

@@ -261,10 +261,12 @@ impl Page {
         self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
     }
 
-    /// A picture of the whole page, as PNG in base64.
-    pub fn picture(&self) -> String {
-        let answer =
-            self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true }));
+    /// A picture of the top of the page, as PNG in base64.
+    pub fn picture(&self, width: u32, height_max: u32) -> String {
+        let height = self.evaluate(&format!("Math.min({height_max}, document.documentElement.scrollHeight)"));
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let answer = self.call("Page.captureScreenshot", params);
         answer["data"].as_str().unwrap().to_owned()
     }
 

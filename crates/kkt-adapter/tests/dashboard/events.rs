@@ -67,7 +67,7 @@ fn events_come_in_the_order_in_which_things_happened() {
     }
     let of = |id: &Value| -> Vec<&str> {
         let mine = seen.iter().filter(|event| event.data["receipt_id"] == *id);
-        mine.map(|event| event.data["status"].as_str().unwrap()).collect()
+        mine.map(|event| event.data["state"].as_str().unwrap()).collect()
     };
     assert_eq!(of(&sold["receipt_id"]), ["printed", "synced"]);
     force(&shop, "line\nbreaks\r\nand \u{2028} are no events");

@@ -132,7 +132,7 @@ fn a_dead_letter_is_requeued_and_another_one_closed() {
     shop.until_delivered();
     let states: Vec<String> = ["bad-1", "bad-2"]
         .iter()
-        .map(|key| shop.get(&format!("/v1/kkt/receipt/{key}"))["status"].as_str().unwrap().to_owned())
+        .map(|key| shop.get(&format!("/v1/kkt/receipt/{key}"))["state"].as_str().unwrap().to_owned())
         .collect();
     assert!(states.contains(&"synced".to_owned()) && states.contains(&"dead".to_owned()), "{states:?}");
     page.assert_no_console_errors();

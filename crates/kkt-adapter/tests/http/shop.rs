@@ -306,6 +306,8 @@ impl Shop {
             request_timeout: setup.request_timeout,
             body_timeout: setup.body_timeout,
             zone: TimeZone::UTC,
+            // The matrix of roles asks with thousands of wrong ones.
+            wrong_tokens_max: u32::MAX,
             ..HttpOptions::default()
         });
         let ports = HttpPorts {

@@ -111,10 +111,11 @@ export function tickBreakers(state) {
 export function renderBreakers(state, act) {
   const shown = shownBreakers(state);
   const all = state.health.components.circuit_breaker.breakers.length;
-  const minute = Math.floor(now() / 60_000);
+  // The strips move on every ten seconds.
+  const moment = Math.floor(now() / 10_000);
   keyed($("breakers"), shown, (breaker) => breaker.key, (breaker) => {
     const { retry_after_seconds: _, ...rest } = breaker;
-    return [rest, state.details.get(breaker.key), state.session?.role, minute, t("endpoint")];
+    return [rest, state.details.get(breaker.key), state.session?.role, moment, t("endpoint")];
   }, (breaker) => {
     const old = $("breakers").querySelector(`[data-breaker="${CSS.escape(breaker.key)}"]`);
     const fresh = card(breaker, state, act);

@@ -54,7 +54,7 @@ function renderLink() {
 }
 
 function happened(name, data) {
-  if (name === "hello" || (name === "receipt" && data.status !== "print_unknown")) return;
+  if (name === "hello" || (name === "receipt" && data.state !== "print_unknown")) return;
   state.feed.unshift({ name, data, at: data.at ?? new Date().toISOString() });
   state.feed.length = Math.min(state.feed.length, FEED_MAX);
 }

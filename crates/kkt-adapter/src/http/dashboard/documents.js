@@ -25,14 +25,14 @@ const short = (text) => (text.length > 13 ? `${text.slice(0, 8)}…${text.slice(
 
 export function renderReceipts(state) {
   const { entries, next } = state.receipts;
-  keyed($("receipts-body"), entries, (entry) => entry.receipt_id, (entry) => [entry.status, t("time")], (entry) =>
+  keyed($("receipts-body"), entries, (entry) => entry.receipt_id, (entry) => [entry.state, t("time")], (entry) =>
     h("tr", { data: { receipt: entry.receipt_id } },
       h("td", { data: { label: t("time") } }, clock(entry.created_at)),
       h("td", { data: { label: t("till") } }, entry.pos_id),
       h("td", { data: { label: t("document") } }, kind(entry)),
       h("td", { class: "number", data: { label: t("total") } }, isReceipt(entry) ? money(entry.total) : ""),
       h("td", { class: "number", data: { label: t("fd") } }, entry.fiscal_doc ? String(entry.fiscal_doc.fiscal_doc_number) : ""),
-      h("td", { data: { label: t("status") } }, word(entry.status)),
+      h("td", { data: { label: t("status") } }, word(entry.state)),
       h("td", { data: { label: t("key") } }, h("button", { type: "button", class: "link", data: { control: "open" }, title: entry.idempotency_key, onclick: () => openPaper(entry.receipt_id) }, short(entry.idempotency_key)))));
   show($("receipts"), entries.length > 0);
   show($("receipts-empty"), entries.length === 0);
@@ -71,7 +71,7 @@ export function renderUnknown(state, act) {
 function facts(entry) {
   const doc = entry.fiscal_doc;
   const rows = [
-    ["status", word(entry.status)], ["till", entry.pos_id], ["key", entry.idempotency_key], ["receipt", entry.receipt_id], ["createdAt", clock(entry.created_at)],
+    ["status", word(entry.state)], ["till", entry.pos_id], ["key", entry.idempotency_key], ["receiptId", entry.receipt_id], ["createdAt", clock(entry.created_at)],
     ["printedAt", entry.printed_at && clock(entry.printed_at)], ["syncedAt", entry.synced_at && clock(entry.synced_at)],
     ["fd", doc && String(doc.fiscal_doc_number)], ["sign", doc?.fiscal_sign], ["shift", doc && String(doc.shift_number)], ["lastError", entry.last_error && half(entry.last_error)],
   ];

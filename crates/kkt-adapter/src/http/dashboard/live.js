@@ -103,9 +103,9 @@ export class Live {
       this.looking = false;
       this.lastLook = performance.now();
     }
-    this.changed();
     const calm = this.state.link === "live" && !this.state.failure;
     this.plan(this.wanted.size > 0 && calm ? APART_MS : calm ? POLL_LIVE_MS : POLL_ALONE_MS);
+    this.changed();
   }
 
   async core() {
@@ -142,7 +142,7 @@ export class Live {
     const list = /^[A-Za-z0-9._-]{1,64}$/.test(text) ? await this.page(`${filter}&pos_id=${part(text)}`, pages) : { entries: [], next: null };
     if (list.entries.length > 0) return list;
     const entry = await get(`/v1/kkt/receipt/${part(text)}`).catch(unlessMissing);
-    return { entries: entry && (!status || entry.status === status) ? [entry] : [], next: null };
+    return { entries: entry && (!status || entry.state === status) ? [entry] : [], next: null };
   }
 
   async page(filter, pages) {

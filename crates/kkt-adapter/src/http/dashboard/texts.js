@@ -152,6 +152,7 @@ const TEXTS = {
   shift_open: ["Открытие смены", "Shift opened"],
   shift_close: ["Закрытие смены", "Shift closed"],
   receipt: ["Чек", "Receipt"],
+  receiptId: ["Номер чека", "Receipt id"],
   accepted: ["Принят", "Accepted"],
   printing: ["Печатается", "Printing"],
   buffered: ["Ждёт печати", "Waits to be printed"],

@@ -32,7 +32,7 @@ pub(super) fn fields(told: &Told) -> (&'static str, Value) {
         }
         Event::Document { id, pos_id, device, state } => (
             "receipt",
-            json!({ "at": at, "receipt_id": id, "pos_id": pos_id, "device": device, "status": state.as_str() }),
+            json!({ "at": at, "receipt_id": id, "pos_id": pos_id, "device": device, "state": state.as_str() }),
         ),
         Event::DeadLetter { id, device, action, by, why } => (
             "dead_letter",
