@@ -192,6 +192,13 @@ impl Core {
         }
     }
 
+    /// Takes in the failures in a row that were counted since the last step, none of which could decide anything.
+    pub(crate) fn absorb_failures(&mut self, in_row: u32) {
+        if let Phase::Closed(trip) = &mut self.phase {
+            trip.consecutive = in_row;
+        }
+    }
+
     fn command(&mut self, now: Tick, command: Command, effects: &mut Effects) {
         let manual = |rule| Reason::new(rule, 0, 0);
         let (phase, reason) = match command {
