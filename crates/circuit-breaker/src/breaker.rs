@@ -18,7 +18,7 @@ use crate::events::{Bus, Event, Subscription};
 use crate::permit::Permit;
 use crate::rejected::{CallError, Rejected};
 use crate::snapshot::{Cut, Explanation, Snapshot};
-use crate::state::{Effects, Input, State};
+use crate::state::{Effects, Grant, Input, State};
 use record::Record;
 use shell::{Cell, Context};
 use std::fmt;
@@ -73,10 +73,11 @@ impl CircuitBreaker {
     /// The circuit is open, or has no room for a further probe.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        match self.shell.acquire() {
-            Ok(grant) => Ok(Permit::new(Arc::clone(&self.shell), grant)),
-            Err(rejected) => Err(rejected),
-        }
+        let grant = match self.shell.acquire_plain() {
+            Some(generation) => Grant::untimed(generation),
+            None => self.shell.acquire()?,
+        };
+        Ok(Permit::new(Arc::clone(&self.shell), grant))
     }
 
     /// This breaker for calls whose results mean something of their own: `classifier` sees the whole result and how
@@ -138,6 +139,7 @@ impl CircuitBreaker {
         };
         let (_, (now, view, shadow, config, explanation)) =
             shell.enter(Context::default(), |_| Input::Look, read);
+        let last_failure = view.last_failure.max(shell.last_untold_failure());
         let hint = Duration::from_nanos(config.retry_hint_ns);
         let left = view.deadline.map(|deadline| deadline.since(now));
         let (retry_after, half_open_left) = match view.state {
@@ -154,10 +156,10 @@ impl CircuitBreaker {
             now_age: now.since(view.since),
             retry_after,
             half_open_left,
-            last_failure: view.last_failure.map(|at| shell.clock.wall_at(at, now)),
+            last_failure: last_failure.map(|at| shell.clock.wall_at(at, now)),
             view,
         };
-        Snapshot::read(cut, &shell.counters)
+        Snapshot::read(cut, shell.counters())
     }
 
     /// Why the breaker is in its state: the rule that fired, the counts it saw, who and why (B19c).
@@ -219,7 +221,7 @@ impl CircuitBreaker {
 
     #[cfg(feature = "tower")]
     pub(crate) fn count_rejected(&self) {
-        self.shell.counters.add(crate::counters::Total::Rejected);
+        self.shell.counters().add(crate::counters::Total::Rejected);
     }
 
     /// CLOSED as last published, without a look: tells nobody anything.

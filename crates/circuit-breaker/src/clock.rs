@@ -3,12 +3,17 @@
 //! Promise (B14): every deadline is reckoned on [`Clock::now`]; [`Clock::wall`] is only ever shown.
 //!
 //! 1. `now` never goes back.
-//! 2. `coarse` is never ahead of `now`, and behind it by at most `resolution`; so a deadline that is set from `now`
-//!    and read with `coarse` is never seen early, and late by at most `resolution`.
+//! 2. `coarse` is never ahead of `now`, and behind it by at most `coarse_lag`.
+//! 3. A deadline is checked with `coarse` only while it is further away than `coarse_lag`, and with `now` from then on:
+//!    so it is never seen early, and not late either (B6).
+//!
+//! The kernel's coarse clock is as of its last tick, by its own account 1 to 10 ms ago. But a tick can be held up: on a
+//! virtual machine with a 4 ms tick we have seen 10 ms. So no transition depends on it.
 //!
 //! | what fails | what happens |
 //! |---|---|
-//! | the platform has no coarse clock, or one coarser than 5 ms | `coarse` reads the precise clock, `resolution` is zero |
+//! | the platform has no coarse clock, or one coarser than 10 ms | `coarse` reads the precise clock |
+//! | the kernel's tick is held up for more than 50 ms | OPEN may be seen over by so much later |
 //! | a [`ManualClock`] is advanced beyond 584 years | it stays there |
 //! | the wall clock is before 1970 | stamps read 1970 |
 
@@ -66,13 +71,13 @@ pub trait Clock:
     fn now(&self) -> Tick;
 
     /// The monotonic time now, cheaply: never ahead of [`now`](Clock::now), behind by at most
-    /// [`resolution`](Clock::resolution).
+    /// [`coarse_lag`](Clock::coarse_lag).
     fn coarse(&self) -> Tick {
         self.now()
     }
 
-    /// How far [`coarse`](Clock::coarse) can be behind; at most 5 ms (B6).
-    fn resolution(&self) -> Duration {
+    /// How far [`coarse`](Clock::coarse) can be behind.
+    fn coarse_lag(&self) -> Duration {
         Duration::ZERO
     }
 
@@ -85,18 +90,21 @@ pub trait Clock:
 /// The machine's clock.
 ///
 /// `now` is CLOCK_MONOTONIC. `coarse` is CLOCK_MONOTONIC_COARSE, the same clock as of the kernel's last tick, where
-/// the platform has it and its resolution is at most 5 ms (Linux, feature `coarse-clock`, on by default); elsewhere
-/// it is `now`.
+/// the platform has it and it ticks at least every 10 ms (Linux, feature `coarse-clock`, on by default); elsewhere it is
+/// `now`. `coarse_lag` is 50 ms, or zero.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
-    resolution_ns: u64,
+    has_coarse: bool,
 }
+
+/// Several ticks: one can be held up.
+const COARSE_LAG: Duration = Duration::from_millis(50);
 
 impl SystemClock {
     /// The machine's clock; asks the kernel once how coarse its coarse clock is.
     pub fn new() -> Self {
-        static RESOLUTION_NS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-        SystemClock { resolution_ns: *RESOLUTION_NS.get_or_init(platform::coarse_resolution_ns) }
+        static HAS_COARSE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        SystemClock { has_coarse: *HAS_COARSE.get_or_init(platform::has_coarse) }
     }
 }
 
@@ -114,11 +122,12 @@ impl Clock for SystemClock {
 
     #[inline]
     fn coarse(&self) -> Tick {
-        if self.resolution_ns == 0 { platform::now() } else { platform::coarse() }
+        if self.has_coarse { platform::coarse() } else { platform::now() }
     }
 
-    fn resolution(&self) -> Duration {
-        Duration::from_nanos(self.resolution_ns)
+    #[inline]
+    fn coarse_lag(&self) -> Duration {
+        if self.has_coarse { COARSE_LAG } else { Duration::ZERO }
     }
 }
 
@@ -127,17 +136,16 @@ mod platform {
     use super::Tick;
     use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
-    /// B6: a transition may be seen late by at most this much.
-    const COARSEST_NS: u64 = 5_000_000;
+    /// The longest tick there is: 100 a second.
+    const COARSEST_NS: u64 = 10_000_000;
 
     fn tick(time: Timespec) -> Tick {
         // Both parts of a monotonic time are never negative.
         Tick((time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
     }
 
-    pub(super) fn coarse_resolution_ns() -> u64 {
-        let resolution = tick(clock_getres(ClockId::MonotonicCoarse)).as_nanos();
-        if resolution <= COARSEST_NS { resolution } else { 0 }
+    pub(super) fn has_coarse() -> bool {
+        tick(clock_getres(ClockId::MonotonicCoarse)).as_nanos() <= COARSEST_NS
     }
 
     #[inline]
@@ -157,8 +165,8 @@ mod platform {
     use std::sync::OnceLock;
     use std::time::Instant;
 
-    pub(super) fn coarse_resolution_ns() -> u64 {
-        0
+    pub(super) fn has_coarse() -> bool {
+        false
     }
 
     pub(super) fn now() -> Tick {
@@ -249,6 +257,17 @@ impl Source {
             Source::System(clock) => clock.coarse(),
             Source::Other(clock) => clock.coarse(),
         }
+    }
+
+    /// Now, well enough to compare with `deadline`: the coarse time while that is far away, the precise one from then
+    /// on.
+    #[inline]
+    pub(crate) fn now_against(&self, deadline: Tick) -> Tick {
+        let (coarse, lag) = match self {
+            Source::System(clock) => (clock.coarse(), clock.coarse_lag()),
+            Source::Other(clock) => (clock.coarse(), clock.coarse_lag()),
+        };
+        if lag.is_zero() || coarse.plus(nanos(lag)) < deadline { coarse } else { self.now() }
     }
 
     /// The wall time that corresponds to `at`, given that it is `now` now.

@@ -39,31 +39,44 @@ struct Place {
     shared: Cell,
 }
 
-/// The totals of one breaker.
+/// Whose the first cell is, and where the others are. Every call reads it and hardly any writes it, so it lies apart
+/// from the cells.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct Directory {
     first_owner: AtomicU64,
-    first: Cell,
     row: OnceLock<Box<[Place]>>,
 }
 
-impl Counters {
+impl Directory {
     pub(crate) fn new() -> Self {
-        let counters = Counters::default();
+        let directory = Directory::default();
         // loom does not see std's OnceLock order what is made in it, so there it is made before any thread is.
         #[cfg(loom)]
-        counters.row.get_or_init(new_row);
-        counters
+        directory.row.get_or_init(new_row);
+        directory
     }
+}
 
+/// The cell of the first thread. At least a cache line away from what other threads read.
+#[derive(Debug, Default)]
+pub(crate) struct First(Cell);
+
+/// The totals of one breaker.
+#[derive(Clone, Copy)]
+pub(crate) struct Counters<'a> {
+    pub(crate) directory: &'a Directory,
+    pub(crate) first: &'a First,
+}
+
+impl Counters<'_> {
     /// Adds one.
     #[inline]
-    pub(crate) fn add(&self, total: Total) {
+    pub(crate) fn add(self, total: Total) {
         let thread = thread::number();
-        if self.first_owner.load(Ordering::Relaxed) == thread && thread != NOBODY {
-            return add_alone(&self.first, total);
+        if self.directory.first_owner.load(Ordering::Relaxed) == thread && thread != NOBODY {
+            return add_alone(&self.first.0, total);
         }
-        if let Some(row) = self.row.get()
+        if let Some(row) = self.directory.row.get()
             && let Some(place) = row.get(thread as usize)
             && thread != NOBODY
         {
@@ -73,12 +86,13 @@ impl Counters {
     }
 
     #[cold]
-    fn add_elsewhere(&self, thread: u64, total: Total) {
+    fn add_elsewhere(self, thread: u64, total: Total) {
         let order = Ordering::Relaxed;
-        if thread != NOBODY && self.first_owner.compare_exchange(NOBODY, thread, order, order).is_ok() {
-            return add_alone(&self.first, total);
+        let Directory { first_owner, row } = self.directory;
+        if thread != NOBODY && first_owner.compare_exchange(NOBODY, thread, order, order).is_ok() {
+            return add_alone(&self.first.0, total);
         }
-        let row = self.row.get_or_init(new_row);
+        let row = row.get_or_init(new_row);
         match row.get(thread as usize) {
             Some(place) if thread != NOBODY => add_alone(&place.own, total),
             _ => {
@@ -89,12 +103,12 @@ impl Counters {
     }
 
     /// The sum over all cells.
-    pub(crate) fn get(&self, total: Total) -> u64 {
+    pub(crate) fn get(self, total: Total) -> u64 {
         let read = |cell: &Cell| cell[total as usize].load(Ordering::Relaxed);
-        let places = self.row.get().map_or(&[][..], |row| row);
+        let places = self.directory.row.get().map_or(&[][..], |row| row);
         let sum =
             |sum: u64, place: &Place| sum.wrapping_add(read(&place.own)).wrapping_add(read(&place.shared));
-        places.iter().fold(read(&self.first), sum)
+        places.iter().fold(read(&self.first.0), sum)
     }
 }
 
@@ -184,7 +198,8 @@ mod tests {
     // B17: exact once calls have come to rest, whatever the number of threads.
     #[test]
     fn totals_are_exact_over_many_more_threads_than_cells() {
-        let counters = Counters::new();
+        let (directory, first) = (Directory::new(), First::default());
+        let counters = Counters { directory: &directory, first: &first };
         std::thread::scope(|scope| {
             for _ in 0..200 {
                 scope.spawn(|| (0..1_000).for_each(|_| counters.add(Total::Rejected)));
@@ -196,10 +211,11 @@ mod tests {
 
     #[test]
     fn one_thread_alone_needs_no_row() {
-        let counters = Counters::new();
+        let (directory, first) = (Directory::new(), First::default());
+        let counters = Counters { directory: &directory, first: &first };
         counters.add(Total::Late);
         counters.add(Total::Late);
         assert_eq!(counters.get(Total::Late), 2);
-        assert!(counters.row.get().is_none());
+        assert!(directory.row.get().is_none());
     }
 }

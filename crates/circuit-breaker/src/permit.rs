@@ -20,6 +20,7 @@ pub struct Permit {
 }
 
 impl Permit {
+    #[inline]
     pub(crate) fn new(shell: Arc<Shell>, grant: Grant) -> Self {
         Permit { shell, grant, is_open: true }
     }
@@ -28,13 +29,13 @@ impl Permit {
     #[inline]
     pub fn success(mut self) {
         self.is_open = false;
-        self.shell.success(self.grant);
+        self.shell.success(&self.grant);
     }
 
     /// The call failed.
     pub fn failure(mut self) {
         self.is_open = false;
-        self.shell.finish(self.grant, Outcome::Failure { retry_after_ns: 0 }, None);
+        self.shell.failure(&self.grant);
     }
 
     /// The call failed, and the other side asked to be left alone for a while; should this failure open the circuit,
@@ -43,7 +44,7 @@ impl Permit {
     pub fn failure_with(mut self, retry_after: impl Into<Option<Duration>>, cause: impl fmt::Display) {
         self.is_open = false;
         let retry_after_ns = retry_after.into().map_or(0, crate::clock::nanos);
-        self.shell.finish(self.grant, Outcome::Failure { retry_after_ns }, Some(&cause));
+        self.shell.finish(&self.grant, Outcome::Failure { retry_after_ns }, Some(&cause));
     }
 
     /// The call says nothing about the other side.
@@ -73,9 +74,10 @@ impl Permit {
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
         if self.is_open {
-            self.shell.finish(self.grant, Outcome::Dropped, None);
+            self.shell.finish(&self.grant, Outcome::Dropped, None);
         }
     }
 }

@@ -25,6 +25,8 @@ use std::time::Duration;
 
 const SHARDS: usize = 16;
 
+type Shard = HashMap<Arc<str>, Entry>;
+
 /// One breaker a key, made on first use from a shared configuration.
 ///
 /// ```
@@ -42,7 +44,7 @@ pub struct Registry {
     template: Builder,
     shared: RwLock<Arc<Config>>,
     overrides: RwLock<HashMap<Arc<str>, Arc<Config>>>,
-    shards: Box<[RwLock<HashMap<Arc<str>, Entry>>]>,
+    shards: Box<[RwLock<Shard>]>,
     hasher: RandomState,
     keys: AtomicUsize,
     max_keys: usize,
@@ -184,7 +186,7 @@ impl Registry {
     /// Every breaker, ordered by key.
     pub fn breakers(&self) -> Vec<(Arc<str>, CircuitBreaker)> {
         let all = |shard| {
-            let shard: RwLockReadGuard<'_, HashMap<Arc<str>, Entry>> = read(shard);
+            let shard: RwLockReadGuard<'_, Shard> = read(shard);
             shard.iter().map(|(key, entry)| (Arc::clone(key), entry.breaker.clone())).collect::<Vec<_>>()
         };
         let mut breakers: Vec<_> = self.shards.iter().flat_map(all).collect();
@@ -271,7 +273,7 @@ impl Registry {
         self.template.clock_source().coarse()
     }
 
-    fn shard(&self, key: &str) -> &RwLock<HashMap<Arc<str>, Entry>> {
+    fn shard(&self, key: &str) -> &RwLock<Shard> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 }

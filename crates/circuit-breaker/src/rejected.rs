@@ -17,7 +17,9 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    #[inline(always)]
     pub(crate) fn new(denial: Denial, now: Tick, retry_hint_ns: u64) -> Self {
+        let now = now.max(denial.since); // A coarse clock may be behind.
         let retry_after_ns = denial.deadline.map_or(retry_hint_ns, |deadline| deadline.nanos_since(now));
         Rejected {
             retry_after_ns,

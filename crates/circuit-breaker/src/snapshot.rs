@@ -152,7 +152,7 @@ impl fmt::Display for Explanation {
 }
 
 impl Snapshot {
-    pub(crate) fn read(cut: Cut, counters: &Counters) -> Self {
+    pub(crate) fn read(cut: Cut, counters: Counters<'_>) -> Self {
         let Cut {
             name,
             view,

@@ -60,9 +60,11 @@ pub struct Core {
     opens_in_row: u32,
     /// Why it last opened.
     opened_by: Reason,
-    last_failure: Option<Tick>,
+    /// [`Tick::MAX`]: there has been none.
+    last_failure: Tick,
     in_flight: Option<Box<InFlight>>,
-    counts: Counts,
+    /// Allocated with the first count: a breaker that never had to count is small.
+    counts: Option<Box<Counts>>,
 }
 
 /// The totals that only the core can know.
@@ -93,9 +95,9 @@ impl Core {
             seed,
             opens_in_row: 0,
             opened_by: Reason::NONE,
-            last_failure: None,
+            last_failure: Tick::MAX,
             in_flight: None,
-            counts: Counts::default(),
+            counts: None,
         }
     }
 
@@ -149,9 +151,9 @@ impl Core {
             ramp_percent: None,
             opens_in_row: self.opens_in_row,
             opened_by: self.opened_by,
-            last_failure: self.last_failure,
+            last_failure: (self.last_failure != Tick::MAX).then_some(self.last_failure),
             window: None,
-            counts: self.counts,
+            counts: self.counts.as_deref().copied().unwrap_or_default(),
         };
         let trip = match &self.phase {
             Phase::Closed(trip) => Some(trip),
@@ -190,6 +192,13 @@ impl Core {
         }
     }
 
+    /// Takes in the failures in a row that were counted since the last step, none of which could decide anything.
+    pub(crate) fn absorb_failures(&mut self, in_row: u32) {
+        if let Phase::Closed(trip) = &mut self.phase {
+            trip.consecutive = in_row;
+        }
+    }
+
     fn command(&mut self, now: Tick, command: Command, effects: &mut Effects) {
         let manual = |rule| Reason::new(rule, 0, 0);
         let (phase, reason) = match command {
@@ -214,7 +223,7 @@ impl Core {
     /// CLOSED or HALF_OPEN → OPEN.
     fn open(&mut self, at: Tick, reason: Reason, asked_ns: u64, effects: &mut Effects) {
         self.opens_in_row = self.opens_in_row.saturating_add(1);
-        self.counts.opens += 1;
+        self.counts().opens += 1;
         self.opened_by = reason;
         let draw = self.draw();
         let open = phase::Open { opened: at, until: Tick::MAX, asked_ns, draw };
@@ -224,8 +233,9 @@ impl Core {
 
     fn change(&mut self, at: Tick, phase: Phase, reason: Reason, effects: &mut Effects) {
         let from = self.state();
-        let stayed_ns = &mut self.counts.spent_ns[from as usize];
-        *stayed_ns = stayed_ns.saturating_add(at.nanos_since(self.since));
+        let stay_ns = at.nanos_since(self.since);
+        let spent_ns = &mut self.counts().spent_ns[from as usize];
+        *spent_ns = spent_ns.saturating_add(stay_ns);
         self.phase = phase;
         self.since = at;
         self.generation += 1;
@@ -236,6 +246,10 @@ impl Core {
         let deadline = if let Phase::Open(open) = &self.phase { Some(open.until) } else { None };
         let (generation, to) = (self.generation, self.state());
         effects.notes.push(Note::Change(Change { from, to, generation, at, reason, deadline }));
+    }
+
+    fn counts(&mut self) -> &mut Counts {
+        self.counts.get_or_insert_default()
     }
 
     /// The next random number (SplitMix64): part of the state, so that a run can be repeated from its seed.

@@ -86,3 +86,33 @@ fn a_retry_after_lengthens_the_open_time_up_to_the_cap_and_never_shortens_it() {
         assert_eq!(rejected.retry_after(), Duration::from_secs(open), "asked {asked} s");
     }
 }
+
+// Failures that are counted without the lock are seen by whoever looks.
+#[test]
+fn a_snapshot_knows_the_failures_in_a_row_and_when_the_last_was() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock);
+    assert_eq!(breaker.snapshot().last_failure, None);
+    fail(&breaker, 1);
+    assert_eq!(breaker.snapshot().last_failure, Some(std::time::SystemTime::UNIX_EPOCH));
+    clock.advance(Duration::from_secs(7));
+    fail(&breaker, 2);
+    breaker.try_acquire().unwrap().ignore();
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.consecutive_failures, snapshot.failures), (3, 3));
+    assert_eq!(snapshot.last_failure, Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(7)));
+}
+
+// B3: a threshold beyond what the hot path can count.
+#[test]
+fn a_very_high_failure_threshold_is_exact_too() {
+    let breaker = CircuitBreaker::builder().failure_threshold(40_000).build().unwrap();
+    fail(&breaker, 39_999);
+    assert_eq!((breaker.state(), breaker.snapshot().consecutive_failures), (State::Closed, 39_999));
+    assert_eq!(breaker.call(|| Ok::<_, ()>(1)), Ok(1));
+    assert_eq!(breaker.snapshot().consecutive_failures, 0);
+    fail(&breaker, 39_999);
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), State::Open);
+}

@@ -65,3 +65,96 @@ fn a_listener_may_panic_and_may_call_the_breaker_back() {
     assert_eq!(*seen.lock().unwrap(), [State::Open, State::ForcedClosed]);
     assert!(breaker.try_acquire().is_ok());
 }
+
+#[tokio::test]
+async fn a_waiting_subscriber_is_woken_and_told_when_the_breaker_is_gone() {
+    let breaker = breaker(&ManualClock::new());
+    let mut events = breaker.subscribe(8);
+    let waiting = tokio::spawn(async move {
+        let first = events.recv().await;
+        (first, events.recv().await)
+    });
+    tokio::task::yield_now().await;
+    breaker.force_open("test");
+    tokio::task::yield_now().await;
+    drop(breaker);
+    let (first, last) = waiting.await.unwrap();
+    assert_eq!(to_state(&first.unwrap().event.kind), State::ForcedOpen);
+    assert!(last.is_none());
+}
+
+#[test]
+fn a_thread_can_wait_for_an_event_with_a_time_out() {
+    let breaker = breaker(&ManualClock::new());
+    let mut events = breaker.subscribe(8);
+    assert!(events.recv_timeout(Duration::from_millis(1)).is_none());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| events.recv_timeout(Duration::from_secs(60)));
+        breaker.reset();
+        assert!(waiting.join().unwrap().is_some());
+    });
+    drop(breaker);
+    assert!(events.recv_timeout(Duration::MAX).is_none());
+}
+
+#[test]
+fn a_dropped_subscription_and_a_breaker_without_listeners_cost_nothing_more() {
+    let breaker = breaker(&ManualClock::new());
+    drop(breaker.subscribe(2));
+    (0..10).for_each(|_| breaker.reset());
+    let mut events = breaker.subscribe(0); // at least one
+    breaker.reset();
+    breaker.reset();
+    let delivery = events.try_recv().unwrap();
+    assert_eq!((delivery.event.sequence, delivery.lost), (12, 1));
+}
+
+// Whatever the threads do, each subscriber sees ascending sequence numbers and generations.
+#[test]
+fn events_stay_in_order_under_load() {
+    let breaker = breaker(&ManualClock::new());
+    let last = Arc::new(Mutex::new((0, 0)));
+    breaker.on_event({
+        let last = Arc::clone(&last);
+        move |event| {
+            let mut last = last.lock().unwrap();
+            assert!(*last < (event.sequence, event.generation));
+            *last = (event.sequence, event.generation);
+        }
+    });
+    let mut events = breaker.subscribe(65_536);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    if let Ok(permit) = breaker.try_acquire() {
+                        permit.failure_with(None, "down");
+                    }
+                    breaker.reset();
+                }
+            });
+        }
+    });
+    let mut expected = 0;
+    while let Some(delivery) = events.try_recv() {
+        expected += 1;
+        assert_eq!((delivery.event.sequence, delivery.lost), (expected, 0));
+    }
+    assert_eq!(last.lock().unwrap().0, expected);
+    assert_eq!(breaker.snapshot().generation, expected);
+}
+
+// The builder's listeners hear a configuration replaced, and of a breaker's name.
+#[test]
+fn a_replaced_configuration_is_an_event_without_a_new_generation() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let heard = Arc::clone(&heard);
+        move |event: &circuit_breaker::Event| {
+            heard.lock().unwrap().push((event.breaker.to_string(), event.generation, event.kind.clone()));
+        }
+    };
+    let breaker = CircuitBreaker::builder().name("ofd").on_event(listener).build().unwrap();
+    breaker.set_config(circuit_breaker::Config::new()).unwrap();
+    assert_eq!(*heard.lock().unwrap(), [("ofd".to_owned(), 0, EventKind::ConfigReplaced)]);
+}

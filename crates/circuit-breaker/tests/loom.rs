@@ -230,3 +230,39 @@ fn a_replaced_configuration_loses_no_success_and_no_slot() {
         assert_eq!((s.window.unwrap().calls, s.consecutive_failures, s.successes), (2, 0, 1));
     });
 }
+
+// B4: failures counted in the word race with a success, a replaced configuration and the trip.
+#[test]
+fn failures_counted_without_the_lock_are_all_told_to_the_core() {
+    model(|| {
+        let (breaker, _) = breaker(config().failure_threshold(4));
+        let fail = |breaker: CircuitBreaker| breaker.call(|| Err::<(), _>(())).unwrap_err();
+        let thread = in_thread(&breaker, move |breaker| {
+            fail(breaker.clone());
+            fail(breaker);
+        });
+        fail(breaker.clone());
+        breaker.set_config(config().failure_threshold(5)).unwrap();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!((s.state, s.consecutive_failures, s.failures), (State::Closed, 3, 3));
+        fail(breaker.clone());
+        fail(breaker.clone());
+        assert_eq!((breaker.state(), breaker.snapshot().generation), (State::Open, 1));
+    });
+}
+
+// B4
+#[test]
+fn a_success_that_races_with_a_failure_leaves_none_or_one_in_a_row() {
+    model(|| {
+        let (breaker, _) = breaker(config().failure_threshold(3));
+        breaker.try_acquire().unwrap().failure();
+        let thread = in_thread(&breaker, |breaker| breaker.call(|| Ok::<_, ()>(())).unwrap());
+        breaker.try_acquire().unwrap().failure();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert!(s.consecutive_failures <= 1, "{}", s.consecutive_failures);
+        assert_eq!((s.successes, s.failures, s.state), (1, 2, State::Closed));
+    });
+}

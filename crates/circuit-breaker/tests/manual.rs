@@ -15,66 +15,6 @@ fn fail(breaker: &CircuitBreaker, times: u32) {
 }
 
 #[test]
-fn forced_open_rejects_everything_until_it_is_released() {
-    let clock = ManualClock::new();
-    let breaker = breaker(&clock);
-    breaker.by("alice").force_open("maintenance");
-    clock.advance(Duration::from_secs(86_400));
-    let rejected = breaker.try_acquire().unwrap_err();
-    assert_eq!((rejected.state(), rejected.retry_after()), (State::ForcedOpen, Duration::from_secs(1)));
-    assert!(breaker.release());
-    assert_eq!(breaker.state(), State::Closed);
-    assert!(breaker.try_acquire().is_ok());
-}
-
-#[test]
-fn forced_closed_permits_everything_never_trips_and_counts() {
-    let breaker = breaker(&ManualClock::new());
-    fail(&breaker, 2);
-    breaker.force_closed("the monitoring is wrong");
-    fail(&breaker, 10);
-    assert_eq!(breaker.call(|| Ok::<_, ()>(1)), Ok(1));
-    breaker.try_acquire().unwrap().ignore();
-    let snapshot = breaker.snapshot();
-    assert_eq!((snapshot.state, snapshot.failures), (State::ForcedClosed, 12));
-    assert_eq!((snapshot.successes, snapshot.ignored, snapshot.consecutive_failures), (1, 1, 0));
-}
-
-#[test]
-fn metrics_only_permits_everything_and_reports_once_what_it_would_have_done() {
-    let clock = ManualClock::new();
-    let breaker = breaker(&clock);
-    breaker.metrics_only("trial");
-    let mut events = breaker.subscribe(8);
-    fail(&breaker, 5);
-    let snapshot = breaker.snapshot();
-    assert_eq!((snapshot.state, snapshot.would_open, snapshot.would_reject), (State::MetricsOnly, 1, 3));
-    assert_eq!((snapshot.opens, snapshot.rejected, snapshot.failures), (0, 0, 5));
-    assert!(matches!(events.try_recv().unwrap().event.kind, EventKind::WouldOpen { .. }));
-    assert!(events.try_recv().is_none());
-    // Virtually CLOSED again after recovery_timeout.
-    clock.advance(Duration::from_secs(60));
-    fail(&breaker, 1);
-    assert_eq!(breaker.snapshot().would_reject, 3);
-    fail(&breaker, 1);
-    assert_eq!(breaker.snapshot().would_open, 2);
-}
-
-// An outcome of the virtual period before is late to the virtual breaker.
-#[test]
-fn metrics_only_does_not_count_a_call_from_before_the_virtual_trip() {
-    let clock = ManualClock::new();
-    let breaker = breaker(&clock);
-    breaker.metrics_only("trial");
-    let (early, also_early) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
-    fail(&breaker, 2);
-    clock.advance(Duration::from_secs(60));
-    early.failure();
-    also_early.failure();
-    assert_eq!((breaker.snapshot().would_open, breaker.snapshot().consecutive_failures), (1, 0));
-}
-
-#[test]
 fn release_elsewhere_is_a_no_op_that_says_so() {
     let breaker = breaker(&ManualClock::new());
     fail(&breaker, 1);

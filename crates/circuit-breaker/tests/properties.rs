@@ -250,20 +250,23 @@ fn seed() -> u64 {
     given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
 }
 
+type Counterexample = Box<TestError<(Rules, Vec<Action>)>>;
+
 /// Runs random histories; the shortest that differs, if one does.
-fn check(seed: u64, cases: u32, fault: Option<Fault>) -> Result<(), TestError<(Rules, Vec<Action>)>> {
+fn check(seed: u64, cases: u32, fault: Option<Fault>) -> Result<(), Counterexample> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config =
         RunnerConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Default::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    runner.run(&(rules(), proptest::collection::vec(action(), 1..80)), |(rules, actions)| {
+    let run = runner.run(&(rules(), proptest::collection::vec(action(), 1..80)), |(rules, actions)| {
         let mut pair = Pair::new(&rules, fault);
         for action in actions {
             pair.run(action)?;
         }
         pair.compare()
-    })
+    });
+    run.map_err(Box::new)
 }
 
 // B1–B4, B6–B13, B15, B17–B19b
@@ -273,10 +276,12 @@ fn every_random_history_goes_as_the_rules_say() {
     let cases = std::env::var("BREAKER_CASES")
         .map_or(10_000, |text| text.parse().expect("BREAKER_CASES is a number"));
     println!("BREAKER_SEED={seed} BREAKER_CASES={cases}");
-    if let Err(TestError::Fail(reason, (rules, actions))) = check(seed, cases, None) {
+    let Err(found) = check(seed, cases, None) else { return };
+    if let TestError::Fail(reason, (rules, actions)) = &*found {
         let history: String = actions.iter().map(|action| format!("    {action:?}\n")).collect();
         panic!("BREAKER_SEED={seed}\n{rules:#?}\n{history}\n{reason}");
     }
+    panic!("BREAKER_SEED={seed}: {found}");
 }
 
 /// The control: each fault that is built into the model is found.

@@ -7,7 +7,7 @@ use crate::shadow::Shadow;
 use crate::state::Core;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -16,7 +16,8 @@ type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 #[derive(Clone)]
 #[must_use = "build() makes the breaker"]
 pub struct Builder {
-    config: Config,
+    /// Shared by all breakers that are built from clones of this builder.
+    config: Arc<Config>,
     name: Arc<str>,
     clock: Source,
     seed: Option<u64>,
@@ -28,7 +29,7 @@ macro_rules! settings {
     ($($name:ident: $type:ty),* $(,)?) => {$(
         #[doc = concat!("See [`Config::", stringify!($name), "`].")]
         pub fn $name(mut self, value: $type) -> Self {
-            self.config = self.config.$name(value);
+            self.config = Arc::new(Arc::unwrap_or_clone(self.config).$name(value));
             self
         }
     )*};
@@ -37,8 +38,8 @@ macro_rules! settings {
 impl Builder {
     pub(super) fn new() -> Self {
         Builder {
-            config: Config::default(),
-            name: Arc::from(""),
+            config: Config::default().shared(),
+            name: no_name(),
             clock: Source::System(SystemClock::new()),
             seed: None,
             shadow: None,
@@ -71,7 +72,7 @@ impl Builder {
 
     /// Takes a whole configuration in place of what has been set so far.
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.config = Arc::new(config);
         self
     }
 
@@ -106,7 +107,7 @@ impl Builder {
     /// The first setting that is impossible, with what it may be.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
         self.validate()?;
-        Ok(self.build_with(self.config.clone().shared(), Arc::clone(&self.name)))
+        Ok(self.build_with(Arc::clone(&self.config), Arc::clone(&self.name)))
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
@@ -136,6 +137,12 @@ impl Builder {
     pub(crate) fn clock_source(&self) -> &Source {
         &self.clock
     }
+}
+
+/// The name of every breaker that was given none.
+fn no_name() -> Arc<str> {
+    static NO_NAME: OnceLock<Arc<str>> = OnceLock::new();
+    Arc::clone(NO_NAME.get_or_init(|| Arc::from("")))
 }
 
 impl fmt::Debug for Builder {

@@ -47,7 +47,7 @@ impl CircuitBreaker {
     /// Runs a command; says why the breaker is in the state it then is in, and whether the command did anything.
     fn command(&self, command: Command, who: Option<Arc<str>>, why: String) -> (Explanation, bool) {
         let order = Order { command, who, why: bounded_text(why) };
-        let context = Context { cause_follows: false, order: Some(order) };
+        let context = Context { order: Some(order), ..Context::default() };
         let (_, result) = self.shell.enter(
             context,
             |_| Input::Command(command),

@@ -30,7 +30,7 @@ pub(super) struct Order {
 impl Shell {
     /// Keeps the last transition and puts the events in line. Called under the lock, so that lines are in order.
     pub(super) fn note(&self, cell: &mut Cell, effects: &Effects, now: Tick, context: Context) {
-        let Context { cause_follows, order } = context;
+        let Context { cause_follows, order, .. } = context;
         for (place, note) in effects.notes.iter().enumerate() {
             let caused = place >= effects.caused_from;
             let order = order.clone().filter(|_| caused);

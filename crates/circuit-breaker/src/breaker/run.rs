@@ -8,8 +8,6 @@ use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
-const FAILURE: Outcome = Outcome::Failure { retry_after_ns: 0 };
-
 /// A running call. Dropped before its end it is an unwind out of the operation (a failure, R1), or, if it is not being
 /// run just then, a dropped permit (B10).
 struct Running<'a> {
@@ -24,23 +22,24 @@ impl<'a> Running<'a> {
         Running { shell, grant, is_inside, is_open: true }
     }
 
+    /// By reference: moving a grant that has just been written stalls.
     #[inline]
-    fn end<T, E>(mut self, result: Result<T, E>) -> Result<T, CallError<E>> {
+    fn end<T, E>(&mut self, result: Result<T, E>) -> Result<T, CallError<E>> {
         self.is_open = false;
         match result {
             Ok(value) => {
-                self.shell.success(self.grant);
+                self.shell.success(&self.grant);
                 Ok(value)
             }
             Err(error) => {
-                self.shell.finish(self.grant, FAILURE, None);
+                self.shell.failure(&self.grant);
                 Err(CallError::Inner(error))
             }
         }
     }
 
     fn end_classified<T, E>(
-        mut self,
+        &mut self,
         result: Result<T, E>,
         classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
     ) -> Result<T, CallError<E>> {
@@ -56,8 +55,8 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            let outcome = if self.is_inside { FAILURE } else { Outcome::Dropped };
-            self.shell.finish(self.grant, outcome, None);
+            let outcome = if self.is_inside { Outcome::FAILURE } else { Outcome::Dropped };
+            self.shell.finish(&self.grant, outcome, None);
         }
     }
 }
@@ -71,12 +70,13 @@ impl Shell {
     /// Ends a call by its verdict.
     pub(crate) fn conclude(&self, grant: Grant, verdict: Verdict) {
         match verdict {
-            Verdict::Success => self.success(grant),
+            Verdict::Success => self.success(&grant),
             Verdict::Ignored => self.ignore(grant),
+            Verdict::Failure { retry_after: None, cause: None } => self.failure(&grant),
             Verdict::Failure { retry_after, cause } => {
                 let retry_after_ns = retry_after.map_or(0, crate::clock::nanos);
                 let cause = cause.as_ref().map(|cause| cause as &dyn fmt::Display);
-                self.finish(grant, Outcome::Failure { retry_after_ns }, cause);
+                self.finish(&grant, Outcome::Failure { retry_after_ns }, cause);
             }
         }
     }
@@ -99,7 +99,7 @@ struct Plain<'a> {
 
 impl Drop for Plain<'_> {
     fn drop(&mut self) {
-        self.shell.finish(Grant::untimed(self.generation), FAILURE, None);
+        self.shell.failure(&Grant::untimed(self.generation));
     }
 }
 
@@ -120,8 +120,12 @@ pub(super) fn call<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Re
     }
 }
 
+#[inline(never)]
 fn call_otherwise<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-    let running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, true);
+    if let Some(rejected) = shell.rejected_plain() {
+        return Err(CallError::Rejected(rejected));
+    }
+    let mut running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, true);
     let result = op();
     running.end(result)
 }
@@ -131,7 +135,7 @@ pub(super) fn call_classified<T, E>(
     op: impl FnOnce() -> Result<T, E>,
     classifier: impl Fn(&Result<T, E>, Duration) -> Verdict,
 ) -> Result<T, CallError<E>> {
-    let running = Running::new(shell, shell.acquire_timed().map_err(CallError::Rejected)?, true);
+    let mut running = Running::new(shell, shell.acquire_timed().map_err(CallError::Rejected)?, true);
     let result = op();
     running.end_classified(result, classifier)
 }
@@ -140,7 +144,11 @@ pub(super) async fn call_async<T, E>(
     shell: &Shell,
     op: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CallError<E>> {
-    let mut running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, false);
+    let grant = match shell.acquire_plain() {
+        Some(generation) => Grant::untimed(generation),
+        None => shell.acquire().map_err(CallError::Rejected)?,
+    };
+    let mut running = Running::new(shell, grant, false);
     let result = guarded(&mut running, op).await;
     running.end(result)
 }

@@ -4,8 +4,8 @@
 //! Invariants:
 //! 1. The shell decides nothing. [`Published`](crate::state::Published) says what may be done unasked: how many plain
 //!    successes decide nothing ("slack"), until when a rejection holds, whether a call has to be timed or told.
-//! 2. A plain success with slack is taken off the word by one compare-and-swap, which fails if anything changed in
-//!    between; whoever holds the lock takes the slack off the word and tells the core the difference first.
+//! 2. A plain success with slack, and a failure that is counted in the word, is one compare-and-swap of the word, which
+//!    fails if anything changed in between; whoever holds the lock takes the word away and tells the core first.
 //! 3. The word is BUSY while the details beside it change. A reader that finds the same word before and after it read
 //!    the details has read one cut; any other reader takes the lock.
 //! 4. Nothing of the user's runs under the lock, except the clock and a custom backoff function.
@@ -19,7 +19,7 @@
 use super::record::{Order, Record};
 use super::word::Word;
 use crate::clock::{Source, Tick};
-use crate::counters::{Counters, Total};
+use crate::counters::{Counters, Directory, First, Total};
 use crate::events::Bus;
 use crate::rejected::Rejected;
 use crate::shadow::Shadow;
@@ -28,16 +28,17 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Laid out so that what changes with every call of a thread (the reference count in front, the counters behind) is
-/// not on the cache line of the word, which every thread reads.
+/// Laid out so that what changes with every call of a thread (the reference count in front, the first cell behind) is
+/// a cache line or more away from what every thread reads (the word and the directory of the cells).
 #[repr(C)]
 pub(crate) struct Shell {
     pub(super) clock: Source,
     pub(super) name: Arc<str>,
     pub(super) bus: OnceLock<Box<Bus>>,
     hot: Hot,
+    directory: Directory,
     cell: Mutex<Cell>,
-    pub(super) counters: Counters,
+    first: First,
 }
 
 /// Written under the lock alone, but for the slack in `word`.
@@ -51,13 +52,16 @@ struct Hot {
     seen_of: AtomicU64,
     slow_ns: AtomicU64,
     retry_hint_ns: AtomicU64,
+    failure_limit: AtomicU64,
+    /// When a failure was last counted in the word, by the coarse clock, plus 1; zero: never. For people.
+    last_failure: AtomicU64,
 }
 
 /// What the lock guards.
 pub(super) struct Cell {
     pub(super) core: Core,
-    /// The slack that was published last.
-    slack: u32,
+    /// The word that was published last; calls have changed it since, if [`Word::can_change`].
+    published: Word,
     /// Events made so far.
     pub(super) sequence: u64,
     pub(super) record: Option<Box<Record>>,
@@ -75,14 +79,33 @@ pub(super) struct Context {
 
 impl Shell {
     pub(super) fn new(name: Arc<str>, clock: Source, core: Core, shadow: Option<Shadow>) -> Self {
-        let cell =
-            Mutex::new(Cell { core, slack: 0, sequence: 0, record: None, shadow: shadow.map(Box::new) });
-        let shell =
-            Shell { clock, name, bus: OnceLock::new(), hot: Hot::default(), cell, counters: Counters::new() };
+        let cell = Mutex::new(Cell {
+            core,
+            published: Word::BUSY,
+            sequence: 0,
+            record: None,
+            shadow: shadow.map(Box::new),
+        });
+        let shell = Shell {
+            clock,
+            name,
+            bus: OnceLock::new(),
+            hot: Hot::default(),
+            directory: Directory::new(),
+            cell,
+            first: First::default(),
+        };
         shell.publish(&mut lock(&shell.cell));
         shell
     }
 
+    /// The totals.
+    #[inline]
+    pub(super) fn counters(&self) -> Counters<'_> {
+        Counters { directory: &self.directory, first: &self.first }
+    }
+
+    #[inline]
     fn word(&self) -> Word {
         Word(self.hot.word.load(Ordering::Acquire))
     }
@@ -113,7 +136,7 @@ impl Shell {
             return Ok(grant);
         }
         if let Some(rejected) = self.reject_untold(word) {
-            self.counters.add(Total::Rejected);
+            self.counters().add(Total::Rejected);
             return Err(rejected);
         }
         let (effects, (now, retry_hint_ns)) = self.enter(
@@ -124,7 +147,7 @@ impl Shell {
         match effects.admission {
             Some(Ok(grant)) => Ok(grant),
             Some(Err(denial)) => {
-                self.counters.add(Total::Rejected);
+                self.counters().add(Total::Rejected);
                 Err(Rejected::new(denial, now, retry_hint_ns))
             }
             // `step` answers every acquire.
@@ -133,8 +156,8 @@ impl Shell {
     }
 
     /// The rejection that the published word allows to give without the core.
-    #[inline]
-    fn reject_untold(&self, word: Word) -> Option<Rejected> {
+    #[inline(always)]
+    pub(super) fn reject_untold(&self, word: Word) -> Option<Rejected> {
         let is_full = word.is(State::HalfOpen) && word.slack() == 0;
         let state = match word.mode() {
             mode if mode == State::Open as u64 => State::Open,
@@ -142,8 +165,8 @@ impl Shell {
             _ if is_full => State::HalfOpen,
             _ => return None,
         };
-        let now = self.clock.coarse();
         let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+        let now = self.clock.now_against(deadline);
         if now >= deadline && deadline != Tick::MAX {
             return None;
         }
@@ -164,6 +187,14 @@ impl Shell {
         Some(Rejected::new(denial, now, retry_hint_ns))
     }
 
+    /// The rejection, counted, that can be given without the core.
+    #[inline(always)]
+    pub(super) fn rejected_plain(&self) -> Option<Rejected> {
+        let rejected = self.reject_untold(self.word())?;
+        self.counters().add(Total::Rejected);
+        Some(rejected)
+    }
+
     /// Whether a permit would be rejected right now, without asking for one.
     #[cfg(feature = "tower")]
     pub(super) fn would_reject(&self) -> Option<Rejected> {
@@ -179,26 +210,27 @@ impl Shell {
     pub(crate) fn success_plain(&self, generation: u64) {
         let word = self.word();
         if word.generation() == generation && word.absorbs_everything() {
-            return self.counters.add(Total::Succeeded);
+            return self.counters().add(Total::Succeeded);
         }
-        self.success_otherwise(Grant::untimed(generation), word);
+        self.success_otherwise(&Grant::untimed(generation), word);
     }
 
     /// The call worked.
     #[inline]
-    pub(crate) fn success(&self, grant: Grant) {
+    pub(crate) fn success(&self, grant: &Grant) {
         let word = self.word();
         if word.generation() == grant.generation && word.absorbs_everything() {
-            return self.counters.add(Total::Succeeded);
+            return self.counters().add(Total::Succeeded);
         }
         self.success_otherwise(grant, word);
     }
 
-    fn success_otherwise(&self, grant: Grant, mut word: Word) {
+    fn success_otherwise(&self, grant: &Grant, mut word: Word) {
         let timed = grant.started != Tick::MAX;
         let mut now = Tick::from_nanos(0);
         if word.is_checked() {
-            now = if timed { self.clock.now() } else { self.clock.coarse() };
+            let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+            now = if timed { self.clock.now() } else { self.clock.now_against(deadline) };
         }
         loop {
             if word.generation() != grant.generation || !word.permits_untold() {
@@ -213,28 +245,50 @@ impl Shell {
                 }
             }
             if word.is_unlimited() {
-                return self.counters.add(Total::Succeeded);
+                return self.counters().add(Total::Succeeded);
             }
-            if word.slack() == 0 {
-                break;
-            }
-            let next = word.one_less().0;
+            let Some(next) = word.one_more_success() else { break };
             let order = (Ordering::AcqRel, Ordering::Acquire);
-            match self.hot.word.compare_exchange_weak(word.0, next, order.0, order.1) {
-                Ok(_) => return self.counters.add(Total::Succeeded),
+            match self.hot.word.compare_exchange_weak(word.0, next.0, order.0, order.1) {
+                Ok(_) => return self.counters().add(Total::Succeeded),
                 Err(other) => word = Word(other),
             }
         }
         self.finish(grant, Outcome::Success, None);
     }
 
+    /// The call failed and has no more to say.
+    pub(crate) fn failure(&self, grant: &Grant) {
+        let mut word = self.word();
+        let limit = self.hot.failure_limit.load(Ordering::Acquire);
+        while word.generation() == grant.generation
+            && let Some(next) = word.one_more_failure(limit)
+        {
+            let order = (Ordering::AcqRel, Ordering::Acquire);
+            match self.hot.word.compare_exchange_weak(word.0, next.0, order.0, order.1) {
+                Ok(_) => {
+                    let now_ns = self.clock.coarse().as_nanos();
+                    self.hot.last_failure.fetch_max(now_ns.saturating_add(1), Ordering::Relaxed);
+                    return self.counters().add(Total::Failed);
+                }
+                Err(other) => word = Word(other),
+            }
+        }
+        self.finish(grant, Outcome::FAILURE, None);
+    }
+
+    /// When a failure was last counted without the core.
+    pub(super) fn last_untold_failure(&self) -> Option<Tick> {
+        self.hot.last_failure.load(Ordering::Relaxed).checked_sub(1).map(Tick::from_nanos)
+    }
+
     /// The call says nothing.
     pub(crate) fn ignore(&self, grant: Grant) {
         let word = self.word();
         if word.generation() == grant.generation && word.permits_untold() {
-            return self.counters.add(Total::Ignored);
+            return self.counters().add(Total::Ignored);
         }
-        self.finish(grant, Outcome::Ignored, None);
+        self.finish(&grant, Outcome::Ignored, None);
     }
 
     /// The call was never started (R4).
@@ -247,13 +301,13 @@ impl Shell {
     }
 
     /// The call ended: tells the core, and formats `cause` if it makes a transition (B19c).
-    pub(crate) fn finish(&self, grant: Grant, outcome: Outcome, cause: Option<&dyn fmt::Display>) {
+    pub(crate) fn finish(&self, grant: &Grant, outcome: Outcome, cause: Option<&dyn fmt::Display>) {
         let (effects, caused) = self.enter(
             Context { cause_follows: cause.is_some(), order: None },
-            |now| Input::Finish(grant, outcome, grant.elapsed_ns(now)),
+            |now| Input::Finish(*grant, outcome, grant.elapsed_ns(now)),
             |_, effects, _| effects.caused_change().map(|change| change.generation),
         );
-        self.counters.add(match effects.tally {
+        self.counters().add(match effects.tally {
             Some(Tally::Succeeded) => Total::Succeeded,
             Some(Tally::Failed) => Total::Failed,
             Some(Tally::Ignored) => Total::Ignored,
@@ -261,7 +315,7 @@ impl Shell {
             Some(Tally::Late) | None => Total::Late,
         });
         if effects.slow {
-            self.counters.add(Total::Slow);
+            self.counters().add(Total::Slow);
         }
         if let (Some(generation), Some(cause)) = (caused, cause) {
             self.attach_cause(generation, cause);
@@ -327,11 +381,15 @@ impl Shell {
 
     /// Tells the core of the plain successes since the last step.
     fn absorb(&self, cell: &mut Cell) {
-        // Only slack that was published can be taken; without any the word stands still while the lock is held.
-        if cell.slack != 0 && cell.slack != Word::UNLIMITED_SLACK {
+        // Where nothing can be taken off the word, it stands still while the lock is held.
+        let published = cell.published;
+        if published.can_change() {
             let word = Word(self.hot.word.swap(Word::BUSY.0, Ordering::AcqRel));
             if word != Word::BUSY {
-                cell.core.absorb(cell.slack.saturating_sub(word.slack()));
+                match word.failures_in_row() {
+                    Some(failures) => cell.core.absorb_failures(failures),
+                    None => cell.core.absorb(published.slack().saturating_sub(word.slack())),
+                }
             }
         }
     }
@@ -341,9 +399,10 @@ impl Shell {
         if cell.shadow.is_some() {
             // The shadow hears of every call that is made.
             published.told = true;
+            published.failures = None;
         }
         let word = Word::new(&published);
-        cell.slack = if word.is(State::Closed) { word.slack() } else { 0 };
+        cell.published = word;
         let hot = &self.hot;
         let seen_of = u64::from(published.reason.seen) << 32 | u64::from(published.reason.of);
         let details = [
@@ -353,6 +412,7 @@ impl Shell {
             (&hot.seen_of, seen_of),
             (&hot.slow_ns, published.slow_ns),
             (&hot.retry_hint_ns, published.retry_hint_ns),
+            (&hot.failure_limit, published.failure_limit),
         ];
         if details.iter().any(|(place, value)| place.load(Ordering::Relaxed) != *value) {
             hot.word.store(Word::BUSY.0, Ordering::Relaxed);

@@ -3,11 +3,16 @@ use crate::state::{GENERATION_BITS, Published, State};
 /// What the hot paths have to know, packed into one atomic word.
 ///
 /// ```text
-///  63                                  22 21            6   5      4       3     2..0
-/// ┌──────────────────────────────────────┬───────────────┬──────┬─────────┬───────┬──────┐
-/// │ generation (42 bits)                 │ slack (16)    │ told │ checked │ timed │ mode │
-/// └──────────────────────────────────────┴───────────────┴──────┴─────────┴───────┴──────┘
+///  63                               22 21          7     6      5      4       3     2..0
+/// ┌───────────────────────────────────┬─────────────┬────────┬──────┬─────────┬───────┬──────┐
+/// │ generation (42 bits)              │ slack (15)  │ counts │ told │ checked │ timed │ mode │
+/// └───────────────────────────────────┴─────────────┴────────┴──────┴─────────┴───────┴──────┘
 /// ```
+///
+/// With `counts` set (CLOSED with the consecutive rule alone) slack is UNLIMITED less the failures in a row: a failure
+/// takes one off, as long as the core says that it decides nothing; a success sets it to UNLIMITED again. Otherwise slack
+/// is the number of plain successes that decide nothing: each takes one off. Either way UNLIMITED means that a plain
+/// success changes nothing at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
@@ -15,8 +20,9 @@ const MODE_MASK: u64 = 0b111;
 const TIMED: u64 = 1 << 3;
 const CHECKED: u64 = 1 << 4;
 const TOLD: u64 = 1 << 5;
-const SLACK_SHIFT: u32 = 6;
-const SLACK_MASK: u64 = 0xFFFF;
+const COUNTS: u64 = 1 << 6;
+const SLACK_SHIFT: u32 = 7;
+const SLACK_MASK: u64 = 0x7FFF;
 const GENERATION_SHIFT: u32 = 64 - GENERATION_BITS;
 const CLOSED: u64 = State::Closed as u64;
 
@@ -25,16 +31,21 @@ impl Word {
     pub(super) const BUSY: Word = Word(MODE_MASK);
     /// As slack: any number of plain successes, untold.
     const UNLIMITED: u64 = SLACK_MASK;
-    pub(super) const UNLIMITED_SLACK: u32 = Self::UNLIMITED as u32;
     /// The most plain successes that can be outstanding.
     const SLACK_MAX: u32 = SLACK_MASK as u32 - 1;
 
     pub(super) fn new(published: &Published) -> Self {
-        let slack = published.slack.map_or(Self::UNLIMITED, |slack| u64::from(slack.min(Self::SLACK_MAX)));
+        let counts = published.failures.filter(|&in_row| in_row < Self::SLACK_MAX);
+        let slack = match (counts, published.slack) {
+            (Some(in_row), _) => Self::UNLIMITED - u64::from(in_row),
+            (None, Some(slack)) => u64::from(slack.min(Self::SLACK_MAX)),
+            (None, None) => Self::UNLIMITED,
+        };
         let flag = |set: bool, bit: u64| if set { bit } else { 0 };
         Word(
             published.generation << GENERATION_SHIFT
                 | slack << SLACK_SHIFT
+                | flag(counts.is_some(), COUNTS)
                 | flag(published.told, TOLD)
                 | flag(published.checked, CHECKED)
                 | flag(published.timed, TIMED)
@@ -95,9 +106,31 @@ impl Word {
         u64::from(self.slack()) == Self::UNLIMITED
     }
 
-    /// This word with one plain success less to go.
+    /// The failures in a row, where the word counts them.
     #[inline]
-    pub(super) fn one_less(self) -> Word {
-        Word(self.0 - (1 << SLACK_SHIFT))
+    pub(super) fn failures_in_row(self) -> Option<u32> {
+        (self.0 & COUNTS != 0).then(|| Self::UNLIMITED as u32 - self.slack())
+    }
+
+    /// Whether a call may change it without the lock.
+    pub(super) fn can_change(self) -> bool {
+        self.0 & COUNTS != 0 || self.is(State::Closed) && self.slack() != 0 && !self.is_unlimited()
+    }
+
+    /// This word after a plain success; none if the core has to hear of it.
+    #[inline]
+    pub(super) fn one_more_success(self) -> Option<Word> {
+        if self.0 & COUNTS != 0 {
+            return Some(Word(self.0 | SLACK_MASK << SLACK_SHIFT));
+        }
+        (self.slack() != 0).then(|| Word(self.0 - (1 << SLACK_SHIFT)))
+    }
+
+    /// This word after a failure; none if the core has to hear of it, for it is the `limit`-th in a row.
+    #[inline]
+    pub(super) fn one_more_failure(self, limit: u64) -> Option<Word> {
+        let in_row = self.failures_in_row()?;
+        (u64::from(in_row) + 1 < limit && in_row + 1 < Self::SLACK_MAX)
+            .then(|| Word(self.0 - (1 << SLACK_SHIFT)))
     }
 }

@@ -27,7 +27,9 @@ impl Core {
                 admitted
             }
             Phase::MetricsOnly(virtually) => {
-                self.counts.would_reject += u64::from(virtually.until.is_some());
+                if virtually.until.is_some() {
+                    self.counts.get_or_insert_default().would_reject += 1;
+                }
                 epoch = virtually.epoch;
                 true
             }
@@ -95,7 +97,7 @@ impl Core {
         effects.tally = Some(tally);
         effects.slow = is_slow && matches!(outcome, Outcome::Success | Outcome::Failure { .. });
         if matches!(sign, Some(Sign::Failure { .. })) {
-            self.last_failure = Some(now);
+            self.last_failure = now;
         }
         let charged = !self.end_tracking(grant);
         let free_slot = |phase: &mut Phase| {
@@ -157,7 +159,7 @@ impl Core {
                     && let Some(reason) = virtually.trip.record(config, now, sign)
                 {
                     virtually.until = Some(now.plus(config.recovery_timeout_ns));
-                    self.counts.would_open += 1;
+                    self.counts.get_or_insert_default().would_open += 1;
                     self.in_flight = None;
                     effects.notes.push(Note::WouldOpen { reason, at: now });
                 }
@@ -203,7 +205,7 @@ impl Core {
             && self.config.slow_call_ns().is_some();
         let sign = if self.config.overdue_fails() { Sign::Failure { slow } } else { Sign::Slow };
         if let Sign::Failure { .. } = sign {
-            self.last_failure = Some(at);
+            self.last_failure = at;
         }
         if probing && let (Sign::Failure { .. }, Phase::HalfOpen(probes)) = (sign, &self.phase) {
             let reason = Reason::new(Rule::OverdueProbe, probes.successes, self.config.success_threshold);

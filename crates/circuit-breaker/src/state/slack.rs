@@ -14,6 +14,10 @@ pub(crate) struct Published {
     pub(crate) timed: bool,
     /// A success has to be compared with `slow_ns` or `deadline`.
     pub(crate) checked: bool,
+    /// CLOSED with the consecutive rule alone: the failures in a row. A further failure before the `failure_limit`-th
+    /// decides nothing, and a success sets it to zero.
+    pub(crate) failures: Option<u32>,
+    pub(crate) failure_limit: u64,
     /// Every permit and every outcome has to be told to the core.
     pub(crate) told: bool,
     /// Until when this holds.
@@ -35,6 +39,8 @@ impl Core {
             slack: Some(0),
             timed: slow_ns != u64::MAX || matches!(config.on_drop, OnDrop::FailureAfter(_)),
             checked: slow_ns != u64::MAX,
+            failures: None,
+            failure_limit: u64::from(config.failure_threshold),
             told: false,
             deadline: Tick::MAX,
             since: self.since,
@@ -50,6 +56,9 @@ impl Core {
                     published.checked |= published.deadline != Tick::MAX;
                 }
                 published.told = config.overdue_after_ns.is_some() || self.in_flight.is_some();
+                if trip.window.is_none() && !published.told && trip.consecutive < config.failure_threshold {
+                    published.failures = Some(trip.consecutive);
+                }
             }
             Phase::ForcedClosed => published.slack = None,
             Phase::Open(open) => published.deadline = open.until,

@@ -590,13 +590,14 @@ impl Model {
                 }
             }
             Mode::MetricsOnly { history, until: until @ None, epoch: present } if *present == epoch => {
-                if fires(history).is_some() {
-                    *until = Some(at + rules.recovery_ms);
-                    self.totals.would_open += 1;
-                    // Nothing of this virtual period is watched any more.
-                    for call in self.calls.iter_mut().filter(|call| call.generation == self.generation) {
-                        call.charged |= call.watched_from.take().is_some();
-                    }
+                if fires(history).is_none() {
+                    return;
+                }
+                *until = Some(at + rules.recovery_ms);
+                self.totals.would_open += 1;
+                // Nothing of this virtual period is watched any more.
+                for call in self.calls.iter_mut().filter(|call| call.generation == self.generation) {
+                    call.charged |= call.watched_from.take().is_some();
                 }
             }
             _ => {}
