@@ -204,7 +204,9 @@ impl Lane {
         drop(place);
         self.shared.gate.notify();
         if !settled.is_empty() {
+            crate::fail_point::hit("settle.before");
             self.shared.buffer.settle(settled).await?;
+            crate::fail_point::hit("settle.after");
             self.shared.observer.sync_round(self.shared.clock.monotonic().since(began));
         }
         Ok(stretch)
@@ -276,7 +278,9 @@ impl Lane {
             charged: document.attempts,
             accepted_at_last_try: self.last_try.filter(|(last, _)| *last == id).map(|(_, accepted)| accepted),
         };
+        crate::fail_point::hit("send.before");
         let result = self.call(document).await;
+        crate::fail_point::hit("send.after");
         let accepted = match &result {
             Ok(_) => self.shared.accepted.fetch_add(1, Ordering::AcqRel) + 1,
             Err(_) => self.shared.accepted.load(Ordering::Acquire),

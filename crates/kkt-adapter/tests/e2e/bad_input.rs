@@ -51,7 +51,11 @@ async fn each_bad_body_gets_a_clear_error_and_nothing_is_lost() {
     }
     adapter.sell("POS-001").await;
     adapter.until_delivered().await;
-    assert_eq!(adapter.get("/v1/kkt/buffer/status").await["total_receipts"], 2, "the sale, and the opening of its shift");
+    assert_eq!(
+        adapter.get("/v1/kkt/buffer/status").await["total_receipts"],
+        2,
+        "the sale, and the opening of its shift"
+    );
 }
 
 // P10: no web page open on this machine can change anything.
