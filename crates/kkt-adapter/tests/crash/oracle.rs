@@ -144,8 +144,9 @@ fn rows(evidence: &Evidence, verdict: &mut Verdict) {
         if row.document.as_ref().is_some_and(|document| !documents.insert(document)) {
             verdict.doubled.push(format!("a second row of one ФД number: {row:?}"));
         }
-        // Never answered and never asked for again: it waits for the till for a day.
-        if !matches!(row.state.as_str(), "synced" | "dead" | "accepted") {
+        // `accepted`: never answered, never asked for again; it waits for the till for a day. `cancelled`: an opening or
+        // closing of a shift that a crash cut before it was printed; `sales` sees to the acknowledged ones.
+        if !matches!(row.state.as_str(), "synced" | "dead" | "accepted" | "cancelled") {
             verdict.stuck.push(format!("{row:?}"));
         }
     }

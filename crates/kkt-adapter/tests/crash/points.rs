@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
-pub const LOAD: Load = Load { tills: 4, per_second: 150, twice_percent: 10, forgotten_percent: 10 };
+pub const LOAD: Load = Load { tills: 4, per_second: 100, twice_percent: 10, forgotten_percent: 10 };
 
 /// A plan for the OFD.
 pub fn plan(rng: &mut Rng) -> Plan {
@@ -41,8 +41,8 @@ fn occurrence(point: &str, rng: &mut Rng) -> u64 {
         "open.migrated" | "recover.counted" | "recover.settled" => 1,
         "buffer.before_checkpoint" | "buffer.checkpointed" => 1,
         // A round is a page of documents.
-        "settle.before" | "settle.after" => rng.between(1, 8),
-        _ => rng.between(1, 60),
+        "settle.before" | "settle.after" => rng.between(1, 5),
+        _ => rng.between(1, 30),
     }
 }
 
@@ -65,7 +65,7 @@ async fn case(point: &str, seed: u64) -> Result<(), String> {
     shop.sim.set_faults(plan(&mut rng));
     let mut life = shop.start().await;
     let (tills, stop) = started(&life, &mut rng);
-    tokio::time::sleep(Duration::from_millis(rng.between(50, 300))).await;
+    tokio::time::sleep(Duration::from_millis(rng.between(50, 200))).await;
     life.kill();
     stop.store(true, Ordering::Relaxed);
     tills.await.unwrap();
