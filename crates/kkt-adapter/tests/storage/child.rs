@@ -22,7 +22,9 @@ fn child_that_fills_a_buffer() {
         Ok(buffer) => Arc::new(buffer),
         Err(error) => return say(&format!("UNOPENED {error}")),
     };
-    block_on(async {
+    // One thread, so that answers are said in the order in which they were given.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
         let tills = (0..TILLS).map(|till| tokio::spawn(fill(buffer.clone(), till, documents)));
         for till in tills.collect::<Vec<_>>() {
             till.await.unwrap();
