@@ -4,6 +4,7 @@ mod bench;
 mod coverage;
 mod needs;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -24,6 +25,8 @@ enum Command {
     Tidy,
     /// Line coverage of every crate, by cargo-tarpaulin.
     Coverage(coverage::CoverageArgs),
+    /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
+    Soak(soak::SoakArgs),
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -33,6 +36,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Tidy => tidy::run(),
         Command::Coverage(args) => coverage::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

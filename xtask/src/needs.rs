@@ -11,11 +11,14 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: &[Need] = &[Need {
-    program: "cc",
-    package: "gcc libc6-dev",
-    why: "compiles the bundled SQLite and links every test",
-}];
+const NEEDS: &[Need] = &[
+    Need { program: "cc", package: "gcc libc6-dev", why: "compiles the bundled SQLite and links every test" },
+    Need {
+        program: "strace",
+        package: "strace",
+        why: "records the writes of the buffer for the power-loss model, and makes them fail",
+    },
+];
 
 fn is_there(program: &str) -> bool {
     Command::new("sh")

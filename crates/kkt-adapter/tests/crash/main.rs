@@ -12,3 +12,4 @@ mod oracle;
 mod points;
 mod rng;
 mod shop;
+mod soak;
