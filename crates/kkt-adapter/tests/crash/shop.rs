@@ -12,7 +12,7 @@ use kkt_adapter::{
     kkt::virtual_kkt::{VirtualFleet, VirtualOptions},
     ports::{Clock, Monotonic},
 };
-use ofd_sim::{Options, Plan, Simulator};
+use ofd_sim::{Options, Plan, Rule, Simulator};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,6 +29,8 @@ pub struct Shop {
     pub http: reqwest::Client,
     /// Dead letters that somebody sent back: the only documents that may come out of order.
     pub requeued: BTreeSet<String>,
+    /// ФД numbers that the OFD refuses for good, whichever the ФН, until a person has had them mended.
+    pub poison: Vec<u32>,
 }
 
 impl Shop {
@@ -49,7 +51,7 @@ impl Shop {
         );
         std::fs::write(folder.path().join("kkt.toml"), config).unwrap();
         let http = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(64).build().unwrap();
-        Self { folder, sim, log: Arc::default(), http, requeued: BTreeSet::new() }
+        Self { folder, sim, log: Arc::default(), http, requeued: BTreeSet::new(), poison: Vec::new() }
     }
 
     fn data(&self) -> PathBuf {
@@ -90,10 +92,18 @@ impl Shop {
         self.http.get(format!("{}{path}", life.url)).send().await?.json().await
     }
 
-    /// Heals everything and waits until nothing is left to print or to deliver. Documents that nobody was answered
+    /// What the OFD does from now on. It does not change its mind about what it refuses for good: a refusal that a crash
+    /// kept from being written down is met again.
+    pub fn set_ofd(&self, mut plan: Plan) {
+        let refusals = self.poison.iter().map(|fd| Rule::reject(14).receipts().fd(*fd));
+        plan.rules.splice(0..0, refusals);
+        self.sim.set_faults(plan);
+    }
+
+    /// Heals everything but the poison and waits until nothing is left to print or to deliver. Documents that nobody was answered
     /// about may stay `accepted`: they wait for a retry that does not come.
     pub async fn drain(&self, life: &Life) {
-        self.sim.set_faults(Plan::ok());
+        self.set_ofd(Plan::ok());
         let deadline = Instant::now() + PATIENCE * 3;
         loop {
             let mut waiting = Vec::new();

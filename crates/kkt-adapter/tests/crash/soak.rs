@@ -71,11 +71,10 @@ impl Tally {
 /// What the OFD does for a while.
 fn ofd(rng: &mut Rng) -> Plan {
     let millis = Duration::from_millis;
-    let poison = Rule::reject(14).receipts().attempt(1).probability(0.01);
     let plan = match rng.between(0, 7) {
-        0 => Plan::ok().rule(poison),
+        0 => Plan::ok(),
         1 => Plan::lost_acknowledgements(),
-        2 => Plan::ok().rule(poison).rule(Rule::fail(503).probability(0.3)),
+        2 => Plan::ok().rule(Rule::fail(503).probability(0.3)),
         3 => Plan::ok().rule(Rule::flap(millis(rng.between(100, 1_000)), millis(rng.between(100, 1_000)))),
         4 => Plan::ok().rule(Rule::too_many_requests(1).probability(0.1)),
         5 => Plan::ok().rule(Rule::new(Fault::Hang { store: true }).receipts().probability(0.05)),
@@ -100,7 +99,7 @@ const KKT_FAULTS: &[&str] = &[
 
 /// One life under load, and how it ends.
 async fn live(shop: &Shop, rng: &mut Rng, tally: &mut Tally) {
-    shop.sim.set_faults(ofd(rng));
+    shop.set_ofd(ofd(rng));
     if rng.chance(30) {
         let faults = rng.pick(KKT_FAULTS);
         tally.fault(&format!("KKT {}", faults.split(' ').next().unwrap_or_default()), 1);
@@ -163,9 +162,10 @@ async fn judge_all(mut shop: Shop, rng: &mut Rng, tally: &mut Tally) {
     for till in 1..=LOAD.tills {
         shop.set_kkt_faults(&format!("POS-{till}"), "");
     }
-    shop.sim.set_faults(Plan::ok());
     let mut life = shop.start().await;
     retry(&shop.http, &life.url, &shop.log).await;
+    shop.drain(&life).await;
+    shop.poison.clear();
     requeue(&mut shop, &life, rng).await;
     shop.drain(&life).await;
     life.kill();
@@ -200,7 +200,8 @@ async fn everything_at_once_loses_nothing_doubles_nothing_and_keeps_the_order() 
     let mut tally = Tally::default();
     let (began, long) = (Instant::now(), Duration::from_secs(number("SOAK_SECONDS", 60)));
     while began.elapsed() < long && tally.details.is_empty() {
-        let shop = Shop::new();
+        let mut shop = Shop::new();
+        shop.poison = (0..6).map(|_| u32::try_from(rng.between(2, 400)).unwrap()).collect();
         for _ in 0..LIVES {
             live(&shop, &mut rng, &mut tally).await;
         }
