@@ -3,6 +3,8 @@
 //!
 //! Each test prints its seed; `CRASH_SEED=n` runs it again from there. `CRASH_CYCLES=n` and `CRASH_SEEDS=n` make it longer.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod control;
 mod keys;
 mod kills;

@@ -2,6 +2,8 @@
 //!
 //! Each test prints its seed; `CRASH_SEED=n` runs it again. The power-loss model and the I/O errors need `strace`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod child;
 mod disk;
 #[allow(dead_code, reason = "shared with the tests of the buffer, which use all of it")]
