@@ -5,6 +5,7 @@ mod coverage;
 mod needs;
 mod pictures;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -27,6 +28,8 @@ enum Command {
     Coverage(coverage::CoverageArgs),
     /// The dashboard's pictures for the README, into docs/pictures.
     Pictures,
+    /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
+    Soak(soak::SoakArgs),
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(),
         Command::Coverage(args) => coverage::run(&args),
         Command::Pictures => pictures::run(),
+        Command::Soak(args) => soak::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

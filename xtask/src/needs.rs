@@ -29,6 +29,11 @@ const NEEDS: &[Need] = &[
         why: "fetches axe-core, which looks for barriers in the dashboard",
     },
     Need { program: "systemd-analyze", package: "systemd", why: "checks the service unit" },
+    Need {
+        program: "strace",
+        package: "strace",
+        why: "records the writes of the buffer for the power-loss model, and makes them fail",
+    },
 ];
 
 fn is_there(program: &str) -> bool {

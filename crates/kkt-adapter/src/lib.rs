@@ -7,6 +7,7 @@ pub mod buffer;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod fail_point;
 pub mod fiscalize;
 pub mod http;
 pub mod kkt;

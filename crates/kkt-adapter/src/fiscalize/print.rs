@@ -93,13 +93,16 @@ impl Room {
                     Err(error) => return Err(error),
                 }
             }
+            crate::fail_point::hit("print.before_command");
             let outcome = self.command(&mut bench, device, job).await;
+            crate::fail_point::hit("print.after_command");
             if matches!(outcome, Outcome::Shift(_)) && !last_round {
                 self.buffer.apply(job.id, not_printed("смена закрыта / the shift is closed")).await?;
                 (must_start, last_round) = (true, true);
                 continue;
             }
             let write = self.write(device, job, &outcome);
+            crate::fail_point::hit("print.queued");
             drop(bench);
             return self.conclude(device, job, outcome, write).await;
         }
@@ -215,6 +218,7 @@ impl Room {
                 }
             }
         }
+        crate::fail_point::hit("print.durable");
         let refusal = match outcome {
             Outcome::Printed(fiscal) => {
                 device.count_printed();

@@ -47,6 +47,7 @@ impl Room {
             // Known from now on, so that the background looks at its shift.
             self.devices.get(&device);
         }
+        crate::fail_point::hit("recover.counted");
         let devices = self.devices.all();
         let mut settling = JoinSet::new();
         for device in devices.iter().filter(|device| !device.unresolved().is_empty()) {
@@ -59,6 +60,7 @@ impl Room {
             });
         }
         while settling.join_next().await.is_some() {}
+        crate::fail_point::hit("recover.settled");
         let sum = |of: fn(&Device) -> usize| devices.iter().map(|device| of(device)).sum();
         let unsettled = sum(|device| device.unresolved().len());
         let print_unknown = sum(Device::blocked_count);

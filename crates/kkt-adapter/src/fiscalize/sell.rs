@@ -94,6 +94,7 @@ impl Room {
                 return self.known(*entry, receipt, hash).await;
             }
         }
+        crate::fail_point::hit("sell.appended");
         let job = Job { id, kind: DocumentKind::Receipt, pos_id, receipt: Some(receipt), ask_first: false };
         let ended = match bench {
             Some(bench) => self.print(bench, &device, &job, true).await?,

@@ -35,6 +35,7 @@ pub async fn sell(State(app): State<Shared>, request: Request) -> Result<Respons
     let till = Arc::clone(&app.ports.till);
     let (receipt, notes) = (valid.receipt, valid.notes);
     let sale = detached(async move { till.sell(key, receipt, notes).await }).await??;
+    crate::fail_point::hit("http.before_answer");
     let mut response = json(StatusCode::OK, &SaleView::of(&sale, app.ports.fiscal()));
     if sale.replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));

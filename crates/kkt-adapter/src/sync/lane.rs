@@ -205,7 +205,9 @@ impl Lane {
         self.shared.gate.notify();
         if !settled.is_empty() {
             let events: Vec<Event> = settled.iter().filter_map(|one| self.event(one)).collect();
+            crate::fail_point::hit("settle.before");
             self.shared.buffer.settle(settled).await?;
+            crate::fail_point::hit("settle.after");
             events.into_iter().for_each(|event| self.shared.observer.event(event));
             self.shared.observer.sync_round(self.shared.clock.monotonic().since(began));
         }
@@ -293,7 +295,9 @@ impl Lane {
             charged: document.attempts,
             accepted_at_last_try: self.last_try.filter(|(last, _)| *last == id).map(|(_, accepted)| accepted),
         };
+        crate::fail_point::hit("send.before");
         let result = self.call(document).await;
+        crate::fail_point::hit("send.after");
         let accepted = match &result {
             Ok(_) => self.shared.accepted.fetch_add(1, Ordering::AcqRel) + 1,
             Err(_) => self.shared.accepted.load(Ordering::Acquire),

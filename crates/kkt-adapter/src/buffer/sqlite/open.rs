@@ -104,6 +104,7 @@ fn file(options: &SqliteOptions, known_path: bool) -> Result<Store, Trouble> {
         return Err(Trouble::Corrupt(what));
     }
     schema::migrate(&mut conn, schema::MIGRATIONS).map_err(sqlite)?;
+    crate::fail_point::hit("open.migrated");
     folder::sync_folder(folder::parent(path))
         .map_err(|source| OpenError::Unusable { path: path.to_owned(), source })?;
     let mut store = Store::load(conn).map_err(sqlite)?;

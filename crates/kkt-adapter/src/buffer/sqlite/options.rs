@@ -70,6 +70,21 @@ pub enum Point {
     Checkpointed,
 }
 
+impl Point {
+    /// Its name as a [`crate::fail_point`].
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Begun => "buffer.begun",
+            Self::Written => "buffer.written",
+            Self::BeforeCommit => "buffer.before_commit",
+            Self::Committed => "buffer.committed",
+            Self::Answered => "buffer.answered",
+            Self::BeforeCheckpoint => "buffer.before_checkpoint",
+            Self::Checkpointed => "buffer.checkpointed",
+        }
+    }
+}
+
 /// Watches the writer and may make a step fail. In production there is none.
 pub trait Probe: Send + Sync {
     /// Called on the writer's thread at each step.

@@ -255,6 +255,7 @@ impl Writer {
     }
 
     fn probe(&self, point: Point) -> Result<(), String> {
+        crate::fail_point::hit(point.name());
         self.probe.as_ref().map_or(Ok(()), |probe| probe.at(point))
     }
 

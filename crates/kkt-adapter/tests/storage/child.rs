@@ -1,0 +1,123 @@
+//! A process of its own that fills a buffer and says what was acknowledged, and how its parent reads that.
+
+use crate::fixture::*;
+use kkt_adapter::{
+    buffer::SqliteBuffer,
+    domain::lifecycle::State,
+    ports::{Buffer, BufferError, Silent},
+};
+use std::{collections::BTreeMap, env, io::Write, path::Path, process::Command, sync::Arc};
+
+const FOLDER: &str = "STORAGE_CHILD_FOLDER";
+const DOCUMENTS: &str = "STORAGE_CHILD_DOCUMENTS";
+const TILLS: u32 = 3;
+
+/// Not a test of its own: what the child runs. Prints a line for each acknowledged and each refused step.
+#[test]
+fn child_that_fills_a_buffer() {
+    let (Ok(folder), Ok(documents)) = (env::var(FOLDER), env::var(DOCUMENTS)) else { return };
+    let documents: u32 = documents.parse().unwrap();
+    let opened = SqliteBuffer::open(options(Path::new(&folder)), ManualClock::new(), Arc::new(Silent));
+    let buffer = match opened {
+        Ok(buffer) => Arc::new(buffer),
+        Err(error) => return say(&format!("UNOPENED {error}")),
+    };
+    // One thread, so that answers are said in the order in which they were given.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let tills = (0..TILLS).map(|till| tokio::spawn(fill(buffer.clone(), till, documents)));
+        for till in tills.collect::<Vec<_>>() {
+            till.await.unwrap();
+        }
+        buffer.close().await;
+    });
+}
+
+/// One till: each document is taken, printed and, two of three, confirmed.
+async fn fill(buffer: Arc<SqliteBuffer>, till: u32, documents: u32) {
+    let pos = format!("POS-{till}");
+    let mut refused = 0;
+    for n in 1..=documents {
+        let key = format!("{till}-{n}");
+        let new = entry_of(&pos, &key);
+        let id = new.id;
+        let steps = async {
+            let place = buffer.reserve()?;
+            buffer.append(place, new, true).await?;
+            say(&format!("ACK printing {key}"));
+            buffer.apply(id, printed(n)).await?;
+            say(&format!("ACK printed {key}"));
+            if n % 3 != 0 {
+                buffer.settle(vec![synced(id)]).await?;
+                say(&format!("ACK synced {key}"));
+            }
+            Ok(())
+        };
+        match steps.await {
+            Ok(()) => {}
+            Err(error) => {
+                let kind = if matches!(error, BufferError::Full { .. }) { "FULL" } else { "FAILED" };
+                say(&format!("{kind} {error}"));
+                refused += 1;
+                // A few more tries, to see that none of them is acknowledged.
+                if refused == 5 {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // One write, so that it stands in the trace as one line.
+    out.write_all(format!("\n{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+/// The command that runs the child, its words to stand behind those of a wrapper.
+pub fn command(wrapper: &[&str], folder: &Path, documents: u32) -> Command {
+    let binary = env::current_exe().unwrap();
+    let mut words = wrapper.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    words.push(binary.display().to_string());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args([
+        "--exact",
+        "child::child_that_fills_a_buffer",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    command.env(FOLDER, folder).env(DOCUMENTS, documents.to_string());
+    command
+}
+
+/// What a child said.
+#[derive(Debug, Default, Clone)]
+pub struct Said {
+    /// How far each key was acknowledged to have come.
+    pub acknowledged: BTreeMap<String, State>,
+    pub failed: usize,
+    pub full: usize,
+    pub unopened: Option<String>,
+    /// Acknowledgements that came after the storage had failed.
+    pub after_failure: usize,
+}
+
+impl Said {
+    pub fn hear(&mut self, text: &str) {
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["ACK", step, key] => {
+                    let state = State::from_name(step).unwrap();
+                    self.acknowledged.insert(key.to_owned(), state);
+                    self.after_failure += usize::from(self.failed > 0);
+                }
+                ["FAILED", ..] => self.failed += 1,
+                ["FULL", ..] => self.full += 1,
+                ["UNOPENED", ..] => self.unopened = Some(line.to_owned()),
+                _ => {}
+            }
+        }
+    }
+}
