@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err(CallError::Inner(error)) => format!("{error}"),
         };
         println!("{:>4} ms  {path:<8}  {outcome}", begun.elapsed().as_millis());
-        thread::sleep(Duration::from_millis(80));
+        thread::park_timeout(Duration::from_millis(80));
     }
 
     let total = breaker.snapshot();

@@ -243,7 +243,7 @@ fn open_buffer(
             Ok(buffer) => return Arc::new(buffer),
             // A process that another test is about to start holds a copy of the lock until its exec.
             Err(OpenError::InUse { .. }) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::park_timeout(Duration::from_millis(2));
             }
             Err(error) => panic!("{error}"),
         }
