@@ -61,6 +61,10 @@ async fn the_oracle_sees_a_loss_a_disorder_a_second_printout_and_a_changed_answe
     undelivered.ledger.pop();
     assert!(!judge(&undelivered).lost.is_empty(), "synced and not in the OFD's ledger");
 
+    let mut given_up = truth.clone();
+    given_up.rows[0].state = "dead".into();
+    assert!(!judge(&given_up).lost.is_empty(), "a dead letter that nobody refused");
+
     let mut swapped = truth.clone();
     let fn_number = swapped.ledger[0].fn_number.clone();
     let mut same: Vec<_> =

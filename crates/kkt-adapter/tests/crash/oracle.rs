@@ -42,6 +42,8 @@ pub struct Evidence {
     pub damage: u64,
     /// Dead letters that were sent back: they may come out of order.
     pub requeued: BTreeSet<String>,
+    /// ФД numbers that the OFD refused for good: only these may be dead.
+    pub refused: BTreeSet<u32>,
 }
 
 /// What is wrong, each kind by itself; all empty is right.
@@ -143,6 +145,10 @@ fn rows(evidence: &Evidence, verdict: &mut Verdict) {
         }
         if row.document.as_ref().is_some_and(|document| !documents.insert(document)) {
             verdict.doubled.push(format!("a second row of one ФД number: {row:?}"));
+        }
+        let refused = row.document.as_ref().is_some_and(|(_, fd)| evidence.refused.contains(fd));
+        if row.state == "dead" && !refused {
+            verdict.lost.push(format!("dead, and the OFD never refused it: {row:?}"));
         }
         // `accepted`: never answered, never asked for again; it waits for the till for a day. `cancelled`: an opening or
         // closing of a shift that a crash cut before it was printed; `sales` sees to the acknowledged ones.

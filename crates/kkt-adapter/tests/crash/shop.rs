@@ -31,6 +31,8 @@ pub struct Shop {
     pub requeued: BTreeSet<String>,
     /// ФД numbers that the OFD refuses for good, whichever the ФН, until a person has had them mended.
     pub poison: Vec<u32>,
+    /// What ever was poison: only these may be dead.
+    pub refused: BTreeSet<u32>,
 }
 
 impl Shop {
@@ -51,7 +53,15 @@ impl Shop {
         );
         std::fs::write(folder.path().join("kkt.toml"), config).unwrap();
         let http = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(64).build().unwrap();
-        Self { folder, sim, log: Arc::default(), http, requeued: BTreeSet::new(), poison: Vec::new() }
+        Self {
+            folder,
+            sim,
+            log: Arc::default(),
+            http,
+            requeued: BTreeSet::new(),
+            poison: Vec::new(),
+            refused: BTreeSet::new(),
+        }
     }
 
     fn data(&self) -> PathBuf {
@@ -139,6 +149,7 @@ impl Shop {
             paper: self.paper(),
             damage: damaged + report.fault_count,
             requeued: self.requeued.clone(),
+            refused: self.refused.clone(),
         }
     }
 

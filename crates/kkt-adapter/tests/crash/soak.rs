@@ -202,6 +202,7 @@ async fn everything_at_once_loses_nothing_doubles_nothing_and_keeps_the_order() 
     while began.elapsed() < long && tally.details.is_empty() {
         let mut shop = Shop::new();
         shop.poison = (0..6).map(|_| u32::try_from(rng.between(2, 400)).unwrap()).collect();
+        shop.refused = shop.poison.iter().copied().collect();
         for _ in 0..LIVES {
             live(&shop, &mut rng, &mut tally).await;
         }
