@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 fn serve(sources: &config::Sources) -> Result<ExitCode, Failure> {
     let loaded = config::load(sources)?;
     block_on(async {
-        app::serve(loaded.config, loaded.warnings).await.map_err(Failure::of)?;
+        app::serve(loaded, sources).await.map_err(Failure::of)?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -113,7 +113,7 @@ pub(super) fn http(config: &Config, ofd_fiscal: bool) -> Arc<HttpOptions> {
 }
 
 /// `auth.tokens`.
-fn tokens(auth: &config::Auth) -> Vec<TokenEntry> {
+pub(super) fn tokens(auth: &config::Auth) -> Vec<TokenEntry> {
     let entry = |token: &config::Token| TokenEntry {
         name: token.name.clone(),
         role: match token.role {

@@ -5,7 +5,7 @@ use crate::{
     buffer::{SqliteBuffer, SqliteOptions},
     config::{Config, OfdKind},
     fiscalize::Fiscalizer,
-    http,
+    http::{self, HttpOptions},
     kkt::virtual_kkt::VirtualFleet,
     ofd::{HttpOfd, HttpOfdOptions},
     ports::{Buffer, Clock, KktFleet, Observer, OfdClient, SyncControl, Till},
@@ -33,6 +33,8 @@ pub struct App {
     buffer: Arc<SqliteBuffer>,
     till: Fiscalizer,
     engine: Arc<SyncEngine>,
+    breakers: Arc<Breakers>,
+    http: Arc<HttpOptions>,
     events: Arc<http::EventLog>,
     simulator: Option<Simulator>,
     shutdown: watch::Sender<bool>,
@@ -114,16 +116,22 @@ impl App {
         engine.start();
         let fiscal = Till::fiscal(&till) && client.fiscal();
 
+        let http_options = convert::http(config, client.fiscal());
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),
             buffer: store.clone(),
             sync: Arc::new(engine.clone()),
             breakers: breakers.clone(),
-            metrics: Arc::new(Page { metrics, buffer: store, breakers, clock: clock.clone() }),
+            metrics: Arc::new(Page {
+                metrics,
+                buffer: store,
+                breakers: breakers.clone(),
+                clock: clock.clone(),
+            }),
             events: events.clone(),
             clock,
             observer,
-            options: convert::http(config, client.fiscal()),
+            options: http_options.clone(),
         };
         let (shutdown, mut stopped) = watch::channel(false);
         let limits = convert::limits(config);
@@ -144,6 +152,8 @@ impl App {
             buffer,
             till,
             engine,
+            breakers,
+            http: http_options,
             events,
             simulator,
             shutdown,
@@ -174,6 +184,16 @@ impl App {
     #[must_use]
     pub fn fiscal(&self) -> bool {
         self.fiscal
+    }
+
+    /// Takes over what can change while it runs: the breakers' numbers and the tokens.
+    ///
+    /// # Errors
+    /// A breaker number that is impossible; then only the tokens were taken over.
+    pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
+        self.http.tokens.replace(convert::tokens(&config.auth));
+        self.breakers.set_config(convert::breaker(&config.breaker))?;
+        Ok(())
     }
 
     /// Stops it within [`STOP_MAX`]: nothing that was taken is lost.

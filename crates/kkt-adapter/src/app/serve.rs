@@ -2,40 +2,66 @@
 
 use super::App;
 use crate::{
-    config::{Config, LogFormat},
-    telemetry,
+    config::{self, Config, Loaded, LogFormat, Sources},
+    telemetry::{self, LogHandle},
 };
 use anyhow::Context;
 use std::io::Write;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 ///
 /// # Errors
 /// What kept it from starting.
-pub async fn serve(config: Config, warnings: Vec<String>) -> anyhow::Result<()> {
+pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
+    let Loaded { config, warnings, .. } = loaded;
     let json = config.telemetry.log_format == LogFormat::Json;
-    let _log = telemetry::start_log(&config.telemetry.log, json)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
+    let log = telemetry::start_log(&config.telemetry.log, json)?;
+    warn(&warnings);
+    if config.heartbeat.url.is_some() {
+        tracing::warn!("heartbeat.url is set, but this version sends no heartbeat");
     }
     // Before anything is started, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let app = App::start(&config).await?;
     if !app.fiscal() {
         tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
     }
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome(&app, &config).as_bytes());
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let name = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hang_up.recv() => reload(&app, sources, &log),
+        }
     };
     tracing::info!("{name}: stopping");
     app.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes over what can change while it runs. A configuration with a fault changes nothing.
+fn reload(app: &App, sources: &Sources, log: &LogHandle) {
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
+        Err(error) => return tracing::error!(%error, "SIGHUP: the configuration stays as it was"),
+    };
+    warn(&loaded.warnings);
+    let taken = app.reload(&loaded.config).and_then(|()| Ok(log.set_filter(&loaded.config.telemetry.log)?));
+    match taken {
+        Ok(()) => tracing::info!("SIGHUP: breaker numbers, tokens and log level are taken over"),
+        Err(error) => tracing::error!(%error, "SIGHUP: not everything could be taken over"),
+    }
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 fn welcome(app: &App, config: &Config) -> String {

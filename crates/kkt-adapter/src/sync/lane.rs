@@ -11,7 +11,7 @@ use crate::{
         document::{Confirmation, Outgoing},
         entry::{Actor, SendOutcome, Settlement},
         ids::DeviceId,
-        lifecycle::State,
+        lifecycle::{State, Step},
     },
     ports::{BufferError, Event, ListFilter, OfdError},
 };
@@ -264,6 +264,10 @@ impl Lane {
                 }
             };
             match self.send(document, permit, device_permit, settled).await {
+                // Dead before the next one is sent: a crash in between must not send it again, behind later ones (P5).
+                LaneNext::GoOn if matches!(settled.last(), Some(last) if last.outcome.step() == Step::Die) => {
+                    return (Stretch::Again, place);
+                }
                 LaneNext::GoOn => {}
                 LaneNext::Pause { own, endpoint } => {
                     if let Some(pause) = endpoint {

@@ -1,6 +1,6 @@
 //! Steering the breaker by hand, over HTTP.
 
-use super::harness::{Setup, assert_ledger_is_right, simulator};
+use super::harness::{Setup, assert_ledger_is_right, simulator, until};
 use serde_json::json;
 
 // B15
@@ -70,4 +70,32 @@ async fn the_metrics_count_what_happened() {
     ] {
         assert!(page.contains(line), "«{line}» is not in:\n{page}");
     }
+}
+
+// B19
+#[tokio::test]
+async fn sighup_takes_over_new_numbers_and_keeps_the_state_and_a_faulty_file_changes_nothing() {
+    let sim = simulator().await;
+    sim.set_faults(ofd_sim::Plan::fail_always(503));
+    let setup = Setup::new(&sim.base_url());
+    let adapter = setup.start();
+    adapter.sell("POS-001").await;
+    adapter.until_breaker("OPEN").await;
+    let path = "/v1/kkt/circuit-breakers/ofd";
+    let before = adapter.get(path).await;
+
+    setup.rewrite("recovery_timeout = \"1s\"", "recovery_timeout = \"1s\"\nfailure_threshold = 0");
+    adapter.signal("HUP");
+    until("the fault is told", async || adapter.log().contains("stays as it was").then_some(())).await;
+    assert_eq!(adapter.get(path).await["configuration"], before["configuration"]);
+
+    setup.rewrite("failure_threshold = 0", "failure_threshold = 7");
+    adapter.signal("HUP");
+    until("the new number is in force", async || {
+        let breaker = adapter.get(path).await;
+        breaker.to_string().contains("\"failure_threshold\":7").then_some(())
+    })
+    .await;
+    sim.set_faults(ofd_sim::Plan::ok());
+    adapter.until_delivered().await;
 }

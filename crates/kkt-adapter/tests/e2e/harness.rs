@@ -71,6 +71,14 @@ impl Setup {
         std::fs::write(folder.join("faults.toml"), faults).unwrap();
     }
 
+    /// Changes the file of a running adapter.
+    pub fn rewrite(&self, from: &str, to: &str) {
+        let config = self.dir.path().join("kkt.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&config, text.replace(from, to)).unwrap();
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
         let config = self.dir.path().join("kkt.toml");
         std::fs::write(&config, &self.config).unwrap();
@@ -182,9 +190,13 @@ impl Adapter {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         self.wait()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     pub fn wait(&mut self) -> ExitStatus {
