@@ -85,6 +85,8 @@ impl Setup {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kkt-adapter"));
         command.args(args).arg("--config").arg(&config).current_dir(self.dir.path());
         command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // Where a coverage run wants the counts of its processes.
+        command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
         command
     }
 
