@@ -31,7 +31,7 @@ pub fn run(args: &CoverageArgs) -> anyhow::Result<()> {
             "*/benches/*",
         ])
         .args(["--exclude-files", "*/examples/*", "--exclude-files", "bench/*"])
-        .args(["--timeout", "600", "--out", "Stdout", "--target-dir"])
+        .args(["--timeout", "900", "--out", "Stdout", "--target-dir"])
         .arg(target_dir().join("coverage"));
     match &args.package {
         Some(package) => command.args(["--packages", package]),

@@ -13,6 +13,7 @@ mod housekeeping;
 mod observer;
 mod parts;
 mod serve;
+mod supervisor;
 mod terminal;
 
 pub use demo::demo;

@@ -1,6 +1,6 @@
 //! `kkt-adapter serve`: starts, says where it is and that nothing is fiscal, and runs until it is told to stop.
 
-use super::App;
+use super::{App, supervisor::Supervisor};
 use crate::{
     config::{self, Config, Loaded, LogFormat, Sources},
     telemetry::{self, LogHandle},
@@ -31,14 +31,18 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     }
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome(&app, &config).as_bytes());
+    let supervisor = Supervisor::from_environment();
+    supervisor.ready();
     let name = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hang_up.recv() => reload(&app, sources, &log),
+            () = supervisor.beats() => {}
         }
     };
     tracing::info!("{name}: stopping");
+    supervisor.stopping();
     app.stop().await;
     tracing::info!("stopped");
     Ok(())
