@@ -203,6 +203,7 @@ impl CircuitBreaker {
     /// quick, or hand the event on. Listeners get events one at a time and in order. A panic in one is caught. It may
     /// call the breaker: events that this makes come after the present one. Should 1,024 events be waiting, the
     /// oldest are lost; the gap shows in [`Event::sequence`].
+    /// A listener that holds a clone of the breaker keeps it alive for good.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         self.shell.bus().listen(Arc::new(listener));
     }

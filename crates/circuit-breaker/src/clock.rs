@@ -82,6 +82,7 @@ pub trait Clock:
     }
 
     /// The wall clock, for people only: no decision is made from it.
+    #[allow(clippy::disallowed_methods, reason = "this is the port that the wall clock is taken from")]
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }

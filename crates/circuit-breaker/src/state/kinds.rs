@@ -251,7 +251,7 @@ impl Grant {
     }
 }
 
-/// What can happen to a [`Core`].
+/// What can happen to a [`Core`](super::Core).
 #[derive(Clone, Debug)]
 pub enum Input {
     /// Somebody looks (B6).
