@@ -17,6 +17,8 @@ struct Need {
 const NEEDS: &[Need] = &[
     Need { program: "cc", package: "gcc libc6-dev", why: "compiles the bundled SQLite and links every test" },
     Need { program: "promtool", package: "prometheus", why: "checks and unit-tests the alert rules" },
+    // By its path: a shell has a `kill` of its own, which the tests cannot start.
+    Need { program: "/usr/bin/kill", package: "procps", why: "sends the adapter its signals" },
     Need { program: "jq", package: "jq", why: "reads answers in the runbooks' commands" },
     Need {
         program: "chromium",
