@@ -96,6 +96,6 @@ async fn the_oracle_sees_a_loss_a_disorder_a_second_printout_and_a_changed_answe
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_an_ofd_that_does_not_deduplicate_the_oracle_sees_the_doubles() {
     let verdict = judge(&run(Plan::lost_acknowledgements().dedup_off()).await);
-    assert!(verdict.doubled.len() >= 20, "{verdict}");
+    assert!(verdict.doubled.len() >= 3, "{verdict}");
     assert!(verdict.lost.is_empty() && verdict.disordered.is_empty(), "{verdict}");
 }
