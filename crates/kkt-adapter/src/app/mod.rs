@@ -3,7 +3,7 @@
 //! Start: port, buffer (with its lock), devices, OFD, breakers, recovery of phase 1, lanes, HTTP. The port comes first, so
 //! that a taken one is noticed before anything is touched; HTTP comes last, so that nobody is served by half a house.
 //!
-//! Stop (P11), each step within its share of [`STOP_MAX`]: no new requests, those in flight end; no new prints, the one in
+//! Stop (P11), each step within its share of `STOP_MAX`: no new requests, those in flight end; no new prints, the one in
 //! flight ends; no new sends, those in flight end or are dropped; the buffer commits what is queued and closes.
 
 mod clock;

@@ -196,7 +196,7 @@ impl App {
         Ok(())
     }
 
-    /// Stops it within [`STOP_MAX`]: nothing that was taken is lost.
+    /// Stops it within `STOP_MAX`: nothing that was taken is lost.
     pub async fn stop(mut self) {
         let share = STOP_MAX / 5;
         let _ = self.shutdown.send(true);

@@ -35,7 +35,7 @@
 //! | buffer failed | error; what may have been printed is in doubt and settled by `find` |
 //! | crash | `recover` at the next start |
 //!
-//! [`Room`] is split by what is done in it: `sell`, `print` and `ready` (under the lock), `background`,
+//! `Room` is split by what is done in it: `sell`, `print` and `ready` (under the lock), `background`,
 //! `recover`, `manage` (people).
 
 mod background;

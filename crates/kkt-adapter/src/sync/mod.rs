@@ -23,7 +23,7 @@
 //!
 //! | what fails | what happens |
 //! |---|---|
-//! | the OFD, as a whole | its breaker opens; the lanes queue at the [`gate`]; probes are heads of lanes |
+//! | the OFD, as a whole | its breaker opens; the lanes queue at the `gate`; probes are heads of lanes |
 //! | one document, while others pass | charged, backed off, after `max_attempts` dead |
 //! | a device's credentials | its breaker opens; only its lane waits |
 //! | a send panics | counted as ambiguous, same rules |

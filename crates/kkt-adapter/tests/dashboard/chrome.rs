@@ -207,12 +207,21 @@ impl Page {
     pub fn click(&self, selector: &str) {
         self.until(selector, &format!("document.querySelector({selector:?})?.checkVisibility()"));
         // After two frames: the browser finds out what a click hits from what it has painted.
-        let place = self.evaluate(&format!(
-            "document.querySelector({selector:?}).scrollIntoView({{block: 'center'}}), \
-             new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => {{ \
-             const r = document.querySelector({selector:?}).getBoundingClientRect(); \
-             return [r.x + r.width / 2, r.y + r.height / 2]; }})"
-        ));
+        // The page may move while it is being looked at: the place counts once the element is what a click would hit.
+        let deadline = Instant::now() + PATIENCE;
+        let place = loop {
+            let place = self.evaluate(&format!(
+                "document.querySelector({selector:?}).scrollIntoView({{block: 'center'}}), \
+                 new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => {{ \
+                 const r = document.querySelector({selector:?}).getBoundingClientRect(); \
+                 const place = [r.x + r.width / 2, r.y + r.height / 2]; \
+                 return document.elementFromPoint(...place)?.closest({selector:?}) ? place : null; }})"
+            ));
+            if !place.is_null() {
+                break place;
+            }
+            assert!(Instant::now() < deadline, "{selector} is covered by something");
+        };
         for kind in ["mousePressed", "mouseReleased"] {
             let params =
                 json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });

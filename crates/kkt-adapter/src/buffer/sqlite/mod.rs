@@ -5,10 +5,10 @@
 //! refuses new documents before any work and harms nothing it holds (P7).
 //!
 //! Invariants:
-//! 1. One thread owns the only writing connection ([`writer`]); one process owns the folder ([`folder`]).
-//! 2. Whatever is read has passed its checksum ([`row`]).
-//! 3. The figures change in the transaction of what they count ([`names`]).
-//! 4. Readers have their own connections and never wait for the writer, nor it for them ([`pool`]).
+//! 1. One thread owns the only writing connection (`writer`); one process owns the folder (`folder`).
+//! 2. Whatever is read has passed its checksum (`row`).
+//! 3. The figures change in the transaction of what they count (`names`).
+//! 4. Readers have their own connections and never wait for the writer, nor it for them (`pool`).
 //!
 //! ```text
 //!  callers ──► queue ──► writer ──► WAL ──checkpoint──► database

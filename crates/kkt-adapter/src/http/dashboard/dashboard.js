@@ -20,7 +20,20 @@ const state = {
 const live = new Live(state, render, happened);
 const act = actions(() => live.want("all", 0));
 
+// While a button is held down nothing is drawn anew: a click whose button was replaced in between would be lost.
+let held = false;
+let late = false;
+addEventListener("pointerdown", () => (held = true), true);
+for (const end of ["pointerup", "pointercancel"]) {
+  addEventListener(end, () => setTimeout(() => {
+    held = false;
+    if (late) render();
+  }), true);
+}
+
 function render() {
+  late = held;
+  if (held) return;
   if (state.failure?.status === 401) return askForToken();
   renderLink();
   if (!state.health) return;
