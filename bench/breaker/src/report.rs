@@ -10,6 +10,9 @@ use crate::harness::Round;
 use crate::memory;
 use crate::rounds::Cell;
 
+/// The columns of the table.
+const SUBJECTS: [&str; 7] =
+    [OURS, "recloser", "failsafe", "circuit_breaker", "breaker", "circuitbreaker-rs", "tower-resilience"];
 const MEMORY_GOAL_BYTES: f64 = 512.0;
 
 /// One line of the file of figures.
@@ -31,8 +34,9 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Prints every row with its ratios, then overlap, memory, allocations and goals.
+    /// Prints the whole in one table, every row with its ratios, then overlap, memory, allocations and goals.
     pub fn print(&self) {
+        self.print_summary();
         for case in self.cases {
             self.print_case(case);
         }
@@ -68,6 +72,22 @@ impl Report<'_> {
 
     fn median(&self, case: &str, subject: &str, threads: usize) -> f64 {
         self.cell(case, subject, threads).map_or(f64::NAN, Cell::median)
+    }
+
+    /// Cases down, subjects across, medians; the form in which the crate's README shows them.
+    fn print_summary(&self) {
+        println!("\n### Medians, nanoseconds of thread time a call\n");
+        println!("| | threads | floor | {} |", SUBJECTS.join(" | "));
+        println!("|---|--:|--:|{}", "--:|".repeat(SUBJECTS.len()));
+        for case in self.cases {
+            let Some(floor) = case.floor else { continue };
+            for &threads in case.threads {
+                let name = floor(threads);
+                let floor = short(self.median("floor", name, threads));
+                let medians = SUBJECTS.map(|subject| short(self.median(case.name, subject, threads)));
+                println!("| {} | {threads} | {floor} ({name}) | {} |", case.name, medians.join(" | "));
+            }
+        }
     }
 
     fn print_case(&self, case: &Case) {
@@ -182,6 +202,15 @@ impl Report<'_> {
             Bound::TimesOneThread(times) => times * self.median(case.name, OURS, 1),
             Bound::FloorPlus(floor, nanos) => self.median("floor", floor, goal.threads) + nanos,
         }
+    }
+}
+
+/// Two figures are all that the noise leaves; nothing where nothing was measured.
+fn short(nanos: f64) -> String {
+    match nanos {
+        _ if nanos.is_nan() => String::new(),
+        0.0..10.0 => format!("{nanos:.1}"),
+        _ => format!("{nanos:.0}"),
     }
 }
 
