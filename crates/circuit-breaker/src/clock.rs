@@ -236,6 +236,12 @@ impl Clock for ManualClock {
     }
 }
 
+#[inline(always)]
+fn near<C: Clock + ?Sized>(clock: &C, deadline: Tick) -> Tick {
+    let (coarse, lag) = (clock.coarse(), clock.coarse_lag());
+    if lag.is_zero() || coarse.plus(nanos(lag)) < deadline { coarse } else { clock.now() }
+}
+
 /// The clock of one breaker: the machine's without an indirect call, or any other.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
@@ -264,11 +270,11 @@ impl Source {
     /// on.
     #[inline]
     pub(crate) fn now_against(&self, deadline: Tick) -> Tick {
-        let (coarse, lag) = match self {
-            Source::System(clock) => (clock.coarse(), clock.coarse_lag()),
-            Source::Other(clock) => (clock.coarse(), clock.coarse_lag()),
-        };
-        if lag.is_zero() || coarse.plus(nanos(lag)) < deadline { coarse } else { self.now() }
+        match self {
+            // Each for itself, so that the system clock's lag is a constant.
+            Source::System(clock) => near(clock, deadline),
+            Source::Other(clock) => near(&**clock, deadline),
+        }
     }
 
     /// The wall time that corresponds to `at`, given that it is `now` now.
