@@ -9,6 +9,9 @@ pub struct CoverageArgs {
     /// Only this crate.
     #[arg(long)]
     package: Option<String>,
+    /// Passed on to the test programs, such as `-- --skip points`.
+    #[arg(last = true)]
+    args: Vec<String>,
 }
 
 /// Runs the tests under cargo-tarpaulin and prints its table.
@@ -21,7 +24,15 @@ pub fn run(args: &CoverageArgs) -> anyhow::Result<()> {
     }
     let mut command = cargo();
     command
-        .args(["tarpaulin", "--engine", "llvm", "--follow-exec", "--all-features", "--skip-clean"])
+        .args([
+            "tarpaulin",
+            "--engine",
+            "llvm",
+            "--follow-exec",
+            "--all-features",
+            "--skip-clean",
+            "--no-fail-fast",
+        ])
         .args([
             "--exclude-files",
             "xtask/*",
@@ -37,5 +48,8 @@ pub fn run(args: &CoverageArgs) -> anyhow::Result<()> {
         Some(package) => command.args(["--packages", package]),
         None => command.arg("--workspace"),
     };
+    if !args.args.is_empty() {
+        command.arg("--").args(&args.args);
+    }
     succeed(&mut command)
 }
