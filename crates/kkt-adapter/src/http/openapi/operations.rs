@@ -52,7 +52,7 @@ fn id(operation: Operation, example: &'static str) -> Operation {
 }
 
 /// The paging and filtering of lists.
-fn list(operation: Operation) -> Operation {
+fn list(operation: Operation, pos_id: Option<&'static str>) -> Operation {
     let limit = |_: &mut SchemaGenerator| {
         let (usual, most) = query::LIMIT;
         json_schema!({ "type": "integer", "minimum": 1, "maximum": most, "default": usual })
@@ -62,7 +62,7 @@ fn list(operation: Operation) -> Operation {
         .optional(
             "pos_id",
             schema_of::<PosId>,
-            Some("POS-001"),
+            pos_id,
             "Only of this till. A till's token sees its own ones only.",
         )
         .optional("limit", limit, Some("20"), "Documents a page.")

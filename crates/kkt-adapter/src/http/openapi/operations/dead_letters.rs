@@ -12,7 +12,7 @@ pub fn list_dead_letters() -> Operation {
     let operation = Operation::new("listDeadLetters", Tag::DeadLetters, "Dead letters, newest first")
         .optional("resolved", resolved, None, "Also those that a person has closed.")
         .json::<DeadLetters<'_>>(200, "A page.", example!("listDeadLetters"));
-    list(operation)
+    list(operation, None)
 }
 
 pub fn requeue() -> Operation {

@@ -15,15 +15,10 @@ pub fn show_receipt() -> Operation {
 
 pub fn list_receipts() -> Operation {
     let operation = Operation::new("listReceipts", Tag::Receipts, "Documents, newest first")
-        .optional(
-            "status",
-            status,
-            Some("printed"),
-            "Only in this state. `pending` is `printed`, `failed` is `dead`.",
-        )
+        .optional("status", status, None, "Only in this state. `pending` is `printed`, `failed` is `dead`.")
         .json::<Receipts<'_>>(200, "A page.", example!("listReceipts"))
         .errors(&["foreign_till"]);
-    list(operation)
+    list(operation, Some("POS-001"))
 }
 
 pub fn cancel() -> Operation {
@@ -41,9 +36,8 @@ pub fn decide() -> Operation {
              until a person has looked at the paper.",
         )
         .body::<Decision>(json!({
-            "printed": true, "fiscal_doc_number": 2, "fiscal_sign": "0569239658",
-            "fn_number": "9999000000000003", "kkt_number": "99000000000003", "shift_number": 1,
-            "receipt_number": 1, "reason": "the paper shows it",
+            "printed": true, "fiscal_doc_number": 3, "fiscal_sign": "0569239658", "receipt_number": 2,
+            "reason": "the paper shows it",
         }))
         .json::<EntryView<'_>>(200, "It goes on as decided.", example!("decideReceipt"))
         .errors(&["wrong_state", "stopping", "kkt_not_ready", "kkt_no_answer", "kkt_failed"]);
