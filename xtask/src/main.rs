@@ -4,6 +4,7 @@ mod bench;
 mod coverage;
 mod needs;
 mod pictures;
+mod python;
 mod run;
 mod soak;
 mod test;

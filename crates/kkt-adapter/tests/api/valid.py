@@ -32,6 +32,6 @@ for place, example in examples(document):
     for error in Draft202012Validator(schema, registry=registry).iter_errors(example):
         sys.exit(f"{place}: {error.json_path}: {error.message}")
     count += 1
-if count < 60:
+if count < 50:
     sys.exit(f"only {count} examples were found")
 print(f"valid, with {count} examples")

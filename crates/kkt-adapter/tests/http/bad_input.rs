@@ -1,6 +1,6 @@
 //! Each kind of bad input gets a clear error, and nothing is lost.
 
-use crate::shop::{open, read_all, receipt};
+use crate::shop::{Answer, open, read_all, receipt};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::SeqCst;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -232,4 +232,15 @@ async fn bodies_of_commands_are_checked_like_receipts() {
     }
     assert_eq!(shop.post("/v1/kkt/receipt/x/cancel", json!([])).await.locs(), [r#"["body"]"#]);
     assert_eq!(shop.get("/v1/kkt/shift").await.locs(), [r#"["query","pos_id"]"#]);
+}
+
+#[tokio::test]
+async fn a_method_that_a_path_does_not_know_is_a_405_whatever_it_sends() {
+    let shop = open().await;
+    for (method, path) in [("POST", "/v1/health"), ("PATCH", "/v1/kkt/receipt"), ("PUT", "/v1/kkt/dlq")] {
+        let request = shop.client.request(method.parse().unwrap(), shop.url(path));
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        answer.error(405, "method_not_allowed");
+        assert!(answer.header("allow").is_some());
+    }
 }

@@ -96,6 +96,18 @@ function objectOf(given) {
   return real(schema).map(objectOf).find(Boolean);
 }
 
+/** One field: its name, what it is, what bounds it, what it means. */
+function head(name, must, type, bounds, about) {
+  return [
+    h("div", { class: "field" },
+      h("span", { class: "field-name" }, name),
+      must && h("span", { class: "must" }, "required"),
+      type && h("span", { class: "type" }, type),
+      bounds && h("code", { class: "bounds" }, bounds)),
+    about && h("div", { class: "quiet small" }, inline(about)),
+  ];
+}
+
 function fieldsOf(given, above = []) {
   const schema = objectOf(given);
   // A type that contains itself is shown once.
@@ -104,14 +116,7 @@ function fieldsOf(given, above = []) {
   const extra = schema.then?.properties ? Object.entries(schema.then.properties).filter(([name]) => !(name in schema.properties)) : [];
   const must = new Set(schema.required);
   const rows = [...Object.entries(schema.properties), ...extra].map(([name, value]) => {
-    const bounds = boundsOf(value);
-    return h("li", {},
-      h("span", { class: "field-name" }, name), " ",
-      must.has(name) && h("span", { class: "must" }, "required "),
-      h("span", { class: "type" }, typeOf(value)),
-      bounds && h("span", { class: "bounds" }, " · ", h("code", {}, bounds)),
-      (value.description ?? resolve(value).description) && h("div", { class: "quiet small" }, inline(value.description ?? resolve(value).description)),
-      fieldsOf(value, path));
+    return h("li", {}, head(name, must.has(name), typeOf(value), boundsOf(value), value.description ?? resolve(value).description), fieldsOf(value, path));
   });
   return h("ul", { class: "fields" }, rows);
 }
@@ -139,28 +144,25 @@ function sample(text, name) {
 }
 
 function parameters(list) {
-  const rows = list.map((one) => h("li", {},
-    h("span", { class: "field-name" }, one.name), " ", one.required && h("span", { class: "must" }, "required "),
-    h("span", { class: "type" }, `in the ${one.in}, ${typeOf(one.schema)}`),
-    boundsOf(one.schema) && h("span", { class: "bounds" }, " · ", h("code", {}, boundsOf(one.schema))),
-    h("div", { class: "quiet small" }, inline(one.description))));
+  const rows = list.map((one) =>
+    h("li", {}, head(one.name, one.required, `in the ${one.in}, ${typeOf(one.schema)}`, boundsOf(one.schema), one.description)));
   return [h("h4", {}, "Parameters"), h("ul", { class: "fields" }, rows)];
 }
 
-function body(given) {
+function body(given, of) {
   const { schema, example } = given.content["application/json"];
   const about = resolve(schema).description;
   return [h("h4", {}, given.required ? "Request body" : "Request body (may be left out)"), about && prose(about), fieldsOf(schema),
-    sample(JSON.stringify(example, null, 2), "the example of the body")];
+    sample(JSON.stringify(example, null, 2), `the body of: ${of}`)];
 }
 
-function answer(status, one) {
+function answer(status, one, of) {
   const [first, ...more] = one.description.split("\n\n");
   const headers = Object.entries(one.headers ?? {}).filter(([name]) => name !== "X-Request-Id").map(([name, header]) =>
-    h("li", {}, h("span", { class: "field-name" }, name), " ", h("span", { class: "quiet small" }, inline(resolve(header).description ?? ""))));
+    h("li", {}, head(name, false, "header", "", resolve(header).description)));
   const content = Object.entries(one.content ?? {}).map(([kind, { schema, example }]) => [
     h("p", { class: "type" }, kind), fieldsOf(schema),
-    example !== undefined && typeof example !== "string" && sample(JSON.stringify(example, null, 2), `an example of the answer ${status}`)]);
+    example !== undefined && typeof example !== "string" && sample(JSON.stringify(example, null, 2), `the answer ${status} of: ${of}`)]);
   return h("details", { class: "answer" },
     h("summary", {}, h("span", { class: "status" }, status), h("span", {}, inline(first))),
     h("div", {}, more.length > 0 && prose(more.join("\n")), headers.length > 0 && h("ul", { class: "fields" }, headers), content.flat()));
@@ -180,11 +182,11 @@ function operation(path, method, one) {
     h("div", { class: "inside" },
       one.description && prose(one.description),
       h("p", { class: "roles" }, h("strong", {}, "Role: "), roles(one)),
-      sample(source, "the curl command"),
+      sample(source, `the command of: ${one.summary}`),
       one.parameters && parameters(one.parameters),
-      one.requestBody && body(one.requestBody),
+      one.requestBody && body(one.requestBody, one.summary),
       h("h4", {}, "Answers"),
-      h("div", { class: "answers" }, Object.entries(one.responses).map(([status, given]) => answer(status, given))),
+      h("div", { class: "answers" }, Object.entries(one.responses).map(([status, given]) => answer(status, given, one.summary))),
       one["x-event-data"] && [h("h4", {}, "Data of the events"), resolve(one["x-event-data"]).anyOf.map((event) =>
         [h("p", { class: "small" }, inline(resolve(event).description ?? "")), fieldsOf(event)])].flat(2)));
 }
