@@ -9,15 +9,17 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 async fn malformed_json_is_a_422_with_the_place() {
     let shop = open().await;
     let deep = "[".repeat(100_000);
-    let nan = receipt().to_string().replace("\"100.00\"", "NaN");
-    let infinity = receipt().to_string().replace("\"100.00\"", "-Infinity");
-    for text in ["", "{", "nonsense", "{}{}", "\"\\ud800\"", &deep, &nan, &infinity] {
+    for text in ["", "{", "nonsense", "{}{}", "\"\\ud800\"", &deep] {
         let answer = shop.sell_bytes(text.to_owned()).await;
         let error = answer.error(422, "validation_error");
         assert_eq!(
             (&error["detail"][0]["loc"][0], &error["detail"][0]["type"]),
             (&json!("body"), &json!("json_invalid"))
         );
+    }
+    for word in ["NaN", "Infinity", "-Infinity"] {
+        let bare = receipt().to_string().replace("\"100.00\"", word);
+        assert_eq!(shop.sell_bytes(bare).await.locs(), [r#"["body","items",0,"price"]"#], "{word}");
     }
     let twice = receipt().to_string().replacen("\"quantity\":2", "\"quantity\":2,\"quantity\":3", 1);
     assert_eq!(shop.sell_bytes(twice).await.locs(), [r#"["body","items",0,"quantity"]"#]);

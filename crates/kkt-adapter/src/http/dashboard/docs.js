@@ -81,11 +81,12 @@ function boundsOf(given) {
   range(schema.minimum, schema.maximum, "");
   range(schema.minLength, schema.maxLength, " characters");
   range(schema.minItems, schema.maxItems, " entries");
-  // The pattern of free text says no more than its length does.
-  if (schema.pattern && !schema.pattern.includes("\\u0000")) bounds.push(schema.pattern);
+  // The patterns of free text and of numbers say no more to people than what stands there already.
+  if (schema.pattern && !schema.pattern.includes("\\u0000") && !schema.pattern.includes("eE")) bounds.push(schema.pattern);
   if ("default" in schema && schema.default !== null) bounds.push(`default ${schema.default}`);
-  const ofChoices = real(schema).map(boundsOf).filter(Boolean);
-  return [...bounds, ...new Set(ofChoices)].join("; ");
+  const ofChoices = [...new Set(real(schema).map(boundsOf).filter(Boolean))];
+  const words = real(schema).every((one) => "const" in one);
+  return [...bounds, words ? ofChoices.join(", ") : ofChoices.join("; ")].filter(Boolean).join("; ");
 }
 
 /** The object whose fields are to be shown: of the value itself, of a list's entries, of one of its choices. */
@@ -108,7 +109,7 @@ function head(name, must, type, bounds, about) {
   ];
 }
 
-function fieldsOf(given, above = []) {
+function fieldsOf(given, asked, above = []) {
   const schema = objectOf(given);
   // A type that contains itself is shown once.
   if (!schema || above.includes(schema.properties)) return null;
@@ -116,7 +117,7 @@ function fieldsOf(given, above = []) {
   const extra = schema.then?.properties ? Object.entries(schema.then.properties).filter(([name]) => !(name in schema.properties)) : [];
   const must = new Set(schema.required);
   const rows = [...Object.entries(schema.properties), ...extra].map(([name, value]) => {
-    return h("li", {}, head(name, must.has(name), typeOf(value), boundsOf(value), value.description ?? resolve(value).description), fieldsOf(value, path));
+    return h("li", {}, head(name, asked && must.has(name), typeOf(value), boundsOf(value), value.description ?? resolve(value).description), fieldsOf(value, asked, path));
   });
   return h("ul", { class: "fields" }, rows);
 }
@@ -152,7 +153,7 @@ function parameters(list) {
 function body(given, of) {
   const { schema, example } = given.content["application/json"];
   const about = resolve(schema).description;
-  return [h("h4", {}, given.required ? "Request body" : "Request body (may be left out)"), about && prose(about), fieldsOf(schema),
+  return [h("h4", {}, given.required ? "Request body" : "Request body (may be left out)"), about && prose(about), fieldsOf(schema, true),
     sample(JSON.stringify(example, null, 2), `the body of: ${of}`)];
 }
 
@@ -161,7 +162,7 @@ function answer(status, one, of) {
   const headers = Object.entries(one.headers ?? {}).filter(([name]) => name !== "X-Request-Id").map(([name, header]) =>
     h("li", {}, head(name, false, "header", "", resolve(header).description)));
   const content = Object.entries(one.content ?? {}).map(([kind, { schema, example }]) => [
-    h("p", { class: "type" }, kind), fieldsOf(schema),
+    h("p", { class: "type" }, kind), fieldsOf(schema, false),
     example !== undefined && typeof example !== "string" && sample(JSON.stringify(example, null, 2), `the answer ${status} of: ${of}`)]);
   return h("details", { class: "answer" },
     h("summary", {}, h("span", { class: "status" }, status), h("span", {}, inline(first))),
@@ -188,7 +189,7 @@ function operation(path, method, one) {
       h("h4", {}, "Answers"),
       h("div", { class: "answers" }, Object.entries(one.responses).map(([status, given]) => answer(status, given, one.summary))),
       one["x-event-data"] && [h("h4", {}, "Data of the events"), resolve(one["x-event-data"]).anyOf.map((event) =>
-        [h("p", { class: "small" }, inline(resolve(event).description ?? "")), fieldsOf(event)])].flat(2)));
+        [h("p", { class: "small" }, inline(resolve(event).description ?? "")), fieldsOf(event, false)])].flat(2)));
 }
 
 function operations() {
