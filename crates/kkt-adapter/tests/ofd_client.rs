@@ -46,7 +46,14 @@ impl Observer for Calls {
 }
 
 fn options(base_url: String, timeout: Duration) -> HttpOfdOptions {
-    HttpOfdOptions { base_url, timeout, token: None, device_tokens: BTreeMap::new(), fiscal: false }
+    HttpOfdOptions {
+        base_url,
+        timeout,
+        token: None,
+        device_tokens: BTreeMap::new(),
+        fiscal: false,
+        roots: Vec::new(),
+    }
 }
 
 fn client(options: &HttpOfdOptions) -> HttpOfd {

@@ -18,9 +18,6 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let json = config.telemetry.log_format == LogFormat::Json;
     let log = telemetry::start_log(&config.telemetry.log, json)?;
     warn(&warnings);
-    if config.heartbeat.url.is_some() {
-        tracing::warn!("heartbeat.url is set, but this version sends no heartbeat");
-    }
     // Before anything is started, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -57,7 +54,9 @@ fn reload(app: &App, sources: &Sources, log: &LogHandle) {
     warn(&loaded.warnings);
     let taken = app.reload(&loaded.config).and_then(|()| Ok(log.set_filter(&loaded.config.telemetry.log)?));
     match taken {
-        Ok(()) => tracing::info!("SIGHUP: breaker numbers, tokens and log level are taken over"),
+        Ok(()) => {
+            tracing::info!("SIGHUP: tokens, TLS certificate, breaker numbers and log level are taken over")
+        }
         Err(error) => tracing::error!(%error, "SIGHUP: not everything could be taken over"),
     }
 }
@@ -69,7 +68,7 @@ fn warn(warnings: &[String]) {
 }
 
 fn welcome(app: &App, config: &Config) -> String {
-    let api = format!("http://{}", app.address());
+    let api = app.url();
     let mut text = format!(
         "kkt-adapter {}\n\n  API     {api}\n  buffer  {}\n  KKT     virtual\n",
         env!("CARGO_PKG_VERSION"),

@@ -30,16 +30,6 @@ pub fn state(view: &BreakerView) -> &'static str {
     view.snapshot.state.as_str()
 }
 
-/// What the endpoint's breaker means for the tills' indicator.
-#[must_use]
-pub fn network_status(state: &str) -> &'static str {
-    match state {
-        "OPEN" | "FORCED_OPEN" => "offline",
-        "HALF_OPEN" => "degraded",
-        _ => "online",
-    }
-}
-
 fn seconds(time: Option<Duration>) -> Option<f64> {
     time.map(|time| time.as_millis() as f64 / 1000.0)
 }

@@ -15,17 +15,13 @@ use std::sync::Arc;
 /// How full the buffer is, in percent with two decimals, never rounded up to 100.
 #[must_use]
 pub fn percent_full(stats: &Stats) -> f64 {
-    if stats.capacity == 0 {
-        return 100.0;
-    }
-    let hundredths = u128::from(stats.used) * 10_000 / u128::from(stats.capacity);
-    hundredths as f64 / 100.0
+    stats.percent_full()
 }
 
 /// Age of the oldest document that the OFD has not confirmed, in seconds.
 #[must_use]
 pub fn oldest_pending_seconds(stats: &Stats, now: Timestamp) -> Option<i64> {
-    stats.oldest_unconfirmed.map(|oldest| now.duration_since(oldest).as_secs().max(0))
+    stats.oldest_pending_seconds(now)
 }
 
 fn sum(counts: &Counts) -> u64 {
@@ -65,13 +61,14 @@ pub async fn status(
         None => stats.total,
         Some(own) => own.iter().filter_map(|p| stats.per_pos.get(p)).fold(Counts::default(), add),
     };
-    let state = breakers::state(&app.ports.breakers.endpoint());
+    let endpoint = app.ports.breakers.endpoint();
+    let state = breakers::state(&endpoint);
     let percent = percent_full(&stats);
     let body = json!({
         "total_capacity": stats.capacity,
         "current_queued": stats.used,
         "percent_full": percent,
-        "network_status": breakers::network_status(state),
+        "network_status": endpoint.network_status(),
         "total_receipts": sum(&counts),
         "unprinted": counts.unprinted,
         "pending": counts.pending,

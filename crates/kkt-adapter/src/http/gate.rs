@@ -4,7 +4,7 @@
 
 use super::{
     auth::{Access, Area},
-    door,
+    door::{self, Now},
     error::{self, ApiError},
     origin,
     router::{App, Shared},
@@ -93,10 +93,10 @@ fn admit(app: &App, route: &str, request: &mut Request) -> Result<(), ApiError> 
     origin::check_host(&options.allowed_hosts, uri, headers)?;
     let change = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
     if change {
-        origin::check_origin(uri, headers)?;
+        origin::check_origin(uri, headers, options.tls)?;
     }
     let peer = request.extensions().get::<Peer>().copied();
-    let access = match app.door.who(&options.tokens, headers, peer, app.ports.clock.monotonic()) {
+    let access = match app.door.who(&options.tokens, headers, peer, Now::of(&*app.ports.clock)) {
         Ok(access) => Some(access),
         Err(_) if area == Some(Area::Page) => None,
         Err(error) => return Err(error),

@@ -2,7 +2,7 @@
 
 use super::{
     HttpPorts, audit, auth::Area, breakers, buffer, dashboard, decide, dlq, documents, door::Door, events,
-    gate, health, pages, receipts, session, shift,
+    gate, health, heartbeat, pages, receipts, session, shift,
 };
 use axum::{
     Router, middleware,
@@ -43,6 +43,7 @@ fn routes() -> Vec<(&'static str, Area, MethodRouter<Shared>)> {
         ("/v1/kkt/dlq/{id}/requeue", Area::Control, post(dlq::requeue)),
         ("/v1/kkt/dlq/{id}/resolve", Area::Control, post(dlq::resolve)),
         ("/v1/kkt/worker/status", Area::Read, get(buffer::worker)),
+        ("/v1/kkt/heartbeat/status", Area::Read, get(heartbeat::status)),
         ("/v1/kkt/audit", Area::Read, get(audit::list)),
         ("/v1/kkt/events", Area::Read, get(events::events)),
         ("/v1/kkt/circuit-breakers", Area::Read, get(breakers::list)),

@@ -12,7 +12,7 @@
 use super::{
     auth::{Area, Role},
     body,
-    door::Digest,
+    door::{Digest, Now},
     error::ApiError,
     gate::access,
     router::Shared,
@@ -121,7 +121,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn set_cookie(app: &Shared, secret: &str, age: Duration) -> HeaderValue {
-    let secure = if app.ports.options.secure_cookies { "; Secure" } else { "" };
+    let secure = if app.ports.options.tls { "; Secure" } else { "" };
     let age = age.as_secs();
     let text = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
     HeaderValue::from_str(&text).expect("a cookie of hexadecimal digits is visible ASCII")
@@ -135,7 +135,7 @@ pub async fn begin(State(app): State<Shared>, request: Request) -> Result<Respon
         form.text("token", value, TOKEN_MAX)
     })
     .await?;
-    let (tokens, now) = (&app.ports.options.tokens, app.ports.clock.monotonic());
+    let (tokens, now) = (&app.ports.options.tokens, Now::of(&*app.ports.clock));
     if let Some(everybody) = tokens.anonymous() {
         // There is nothing to prove and nothing to remember.
         return Ok(json(
@@ -150,7 +150,7 @@ pub async fn begin(State(app): State<Shared>, request: Request) -> Result<Respon
         return Err(ApiError::new(StatusCode::FORBIDDEN, "role_not_enough", text));
     }
     app.door.sessions.end(&parts.headers);
-    let secret = app.door.sessions.begin(token, now)?;
+    let secret = app.door.sessions.begin(token, now.monotonic)?;
     let (name, role) = (bearer.actor().0, bearer.role().as_str());
     tracing::info!(name, role, "a session began");
     let mut response = json(StatusCode::OK, &json!({ "name": name, "role": role }));

@@ -2,6 +2,7 @@
 
 use crate::domain::{entry::Actor, ids::DeviceId};
 use async_trait::async_trait;
+use circuit_breaker::State;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -82,6 +83,18 @@ pub struct BreakerView {
     pub retry_after: Option<Duration>,
     /// When a force-open with an end will be released.
     pub forced_until: Option<Timestamp>,
+}
+
+impl BreakerView {
+    /// What it means for the tills' indicator, if it is the endpoint's: online | degraded | offline.
+    #[must_use]
+    pub fn network_status(&self) -> &'static str {
+        match self.snapshot.state {
+            State::Open | State::ForcedOpen => "offline",
+            State::HalfOpen => "degraded",
+            _ => "online",
+        }
+    }
 }
 
 /// A manual command.

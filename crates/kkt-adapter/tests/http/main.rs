@@ -15,3 +15,7 @@ mod roles;
 mod shift;
 mod shop;
 mod slow_clients;
+mod tls;
+
+#[path = "../support/ca.rs"]
+mod ca;

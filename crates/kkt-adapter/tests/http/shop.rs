@@ -14,14 +14,14 @@ use kkt_adapter::{
     },
     fiscalize::{Fiscalizer, Options},
     http::{
-        AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, ServerLimits, TokenEntry, Tokens,
-        router, serve,
+        AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, ServerLimits, Tls, TokenEntry,
+        Tokens, router, serve,
     },
     kkt::virtual_kkt::{Faults, VirtualFleet, VirtualOptions},
     ports::{
         BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, BufferError, Clock, DeviceView,
-        LaneView, Lookup, MetricsPage, Monotonic, Observer, Sale, ShiftState, SyncBusy, SyncControl,
-        SyncReport, Till, TillError, Verdict, WorkerView,
+        LaneView, Lookup, MetricsPage, Monotonic, NoHeartbeat, Observer, Sale, ShiftState, SyncBusy,
+        SyncControl, SyncReport, Till, TillError, Verdict, WorkerView,
     },
 };
 use reqwest::{Method, StatusCode};
@@ -226,6 +226,7 @@ impl MetricsPage for Page {
 }
 
 pub struct Setup {
+    pub tls: Option<Arc<Tls>>,
     pub capacity: u64,
     pub tokens: Vec<TokenEntry>,
     pub request_timeout: Duration,
@@ -236,6 +237,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            tls: None,
             capacity: 1_000,
             tokens: Vec::new(),
             request_timeout: Duration::from_secs(20),
@@ -303,6 +305,7 @@ impl Shop {
         let options = Arc::new(HttpOptions {
             allowed_hosts: AllowedHosts::new(["till.shop.local".into()]),
             tokens: Tokens::new(setup.tokens),
+            tls: setup.tls.is_some(),
             request_timeout: setup.request_timeout,
             body_timeout: setup.body_timeout,
             zone: TimeZone::UTC,
@@ -315,6 +318,7 @@ impl Shop {
             buffer: buffer.clone(),
             sync: sync.clone(),
             breakers: breakers.clone(),
+            heartbeat: Arc::new(NoHeartbeat),
             metrics: page.clone(),
             events: Arc::new(EventLog::new(clock.clone(), EventLimits::default())),
             clock: clock.clone(),
@@ -326,7 +330,7 @@ impl Shop {
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            serve(listener, router(ports), setup.limits, shutdown).await.unwrap();
+            serve(listener, setup.tls, router(ports), setup.limits, shutdown).await.unwrap();
         });
         // The client is built with TLS, which no test uses but which wants a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -435,7 +439,7 @@ pub async fn read_all(stream: &mut TcpStream) -> String {
 
 pub fn token(name: &str, role: Role, pos_ids: &[&str]) -> TokenEntry {
     let pos_ids = pos_ids.iter().map(|pos_id| pos_id.parse().unwrap()).collect();
-    TokenEntry { name: name.into(), role, pos_ids, secret: format!("secret-of-{name}") }
+    TokenEntry { name: name.into(), role, pos_ids, expires: None, secret: format!("secret-of-{name}") }
 }
 
 /// The receipt of the contract, of a rate in force.
