@@ -98,3 +98,53 @@ fn pair(
 ) -> (Vec<rustls::pki_types::CertificateDer<'static>>, rustls::pki_types::PrivateKeyDer<'static>) {
     (identity.chain.clone(), identity.key.clone_key())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn write(folder: &Path) -> TlsIdentity {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(folder.join("cert"), made.cert.pem()).unwrap();
+        std::fs::write(folder.join("key"), made.signing_key.serialize_pem()).unwrap();
+        read(folder)
+    }
+
+    fn read(folder: &Path) -> TlsIdentity {
+        TlsIdentity::read(&folder.join("cert"), &folder.join("key")).unwrap()
+    }
+
+    #[test]
+    fn files_that_change_are_taken_over_and_a_pair_that_does_not_fit_waits_for_its_other_half() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let first = write(folder);
+        let first_key = std::fs::read(folder.join("key")).unwrap();
+        let (files, _) = Files::read(folder.join("cert"), folder.join("key")).unwrap();
+        let certificates = Certificates::new(files).unwrap();
+        let in_force = || certificates.seen.lock().unwrap().files.identity.clone();
+        let problem = || certificates.seen.lock().unwrap().problem.clone();
+        certificates.look();
+        assert_eq!((in_force(), problem()), (first.clone(), None));
+
+        // Between the writing of the certificate and of its key.
+        let second = write(folder);
+        let second_key = std::fs::read(folder.join("key")).unwrap();
+        std::fs::write(folder.join("key"), first_key).unwrap();
+        certificates.look();
+        assert_eq!(in_force(), first);
+        assert!(problem().is_some_and(|text| text.contains("is not the key of")));
+        std::fs::write(folder.join("key"), second_key).unwrap();
+        certificates.look();
+        assert_eq!((in_force(), problem()), (second.clone(), None));
+
+        std::fs::remove_file(folder.join("cert")).unwrap();
+        certificates.look();
+        assert_eq!(in_force(), second);
+        assert!(problem().is_some_and(|text| text.contains("cannot be read")));
+        let third = write(folder);
+        certificates.look();
+        assert_eq!((in_force(), problem()), (third, None));
+    }
+}

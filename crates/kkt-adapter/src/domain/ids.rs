@@ -107,6 +107,10 @@ text_id!(
     DeviceId, "device", "1 to 64 characters of A-Z a-z 0-9 . _ -", is_name
 );
 text_id!(
+    /// What a request is known by from the till through the buffer to the OFD (`X-Request-Id`).
+    RequestId, "X-Request-Id", "1 to 64 characters of A-Z a-z 0-9 . _ -", is_name
+);
+text_id!(
     /// What a till names a receipt by, so that a retry is known as one (contract: 1–128 printable ASCII).
     IdempotencyKey, "Idempotency-Key", "1 to 128 printable ASCII characters, a UUID recommended",
     |text| (1..=128).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7e).contains(&b))

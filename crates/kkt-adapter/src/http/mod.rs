@@ -54,7 +54,7 @@ pub use self::{
     auth::{Role, TokenEntry, Tokens},
     events::{EventLog, Limits as EventLimits},
     origin::AllowedHosts,
-    router::router,
+    router::{paths, router},
     server::{ServerLimits, serve},
     tls::Tls,
 };

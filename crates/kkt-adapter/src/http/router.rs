@@ -57,6 +57,12 @@ fn routes() -> Vec<(&'static str, Area, MethodRouter<Shared>)> {
     ]
 }
 
+/// The patterns of all routes, for what must be complete over them.
+#[must_use]
+pub fn paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, ..)| path).collect()
+}
+
 /// The whole API.
 pub fn router(ports: HttpPorts) -> Router {
     let table = routes();

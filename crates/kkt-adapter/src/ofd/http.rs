@@ -16,7 +16,7 @@ use super::classify::{self, Answer};
 use crate::{
     domain::{
         document::{Confirmation, Outgoing},
-        ids::DeviceId,
+        ids::{DeviceId, RequestId},
     },
     ports::{Clock, Observer, OfdClient, OfdError},
 };
@@ -155,11 +155,14 @@ impl HttpOfd {
 impl OfdClient for HttpOfd {
     async fn submit(&self, document: &Outgoing) -> Result<Confirmation, OfdError> {
         let started = self.clock.monotonic();
+        let id = document.id.to_string();
         let request = self
             .client
             .post(self.receipt.clone())
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("idempotency-key", document.id.to_string())
+            .header("idempotency-key", &id)
+            // Also of documents that no till asked for, so that both logs can be laid side by side.
+            .header("x-request-id", document.request_id.as_ref().map_or(id.as_str(), RequestId::as_str))
             .body(document.wire.clone());
         let token = self.device_tokens.get(&document.device).or(self.token.as_ref());
         let outcome = match self.call(request, token).await {

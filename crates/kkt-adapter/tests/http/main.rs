@@ -18,4 +18,5 @@ mod slow_clients;
 mod tls;
 
 #[path = "../support/ca.rs"]
+#[allow(dead_code)]
 mod ca;

@@ -8,7 +8,7 @@ use kkt_adapter::{
     domain::{
         document::{Confirmation, Identity},
         entry::{Actor, Entry, SendOutcome, Settlement},
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
         lifecycle::State,
         receipt::{Receipt, Taxation},
     },
@@ -41,18 +41,25 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub struct ManualClock(Mutex<Timestamp>, Instant);
+pub struct ManualClock(Mutex<Timestamp>, Instant, Mutex<Duration>);
 
 impl ManualClock {
     pub fn pass(&self, span: Span) {
         let mut now = self.0.lock().unwrap();
         *now = now.checked_add(span).unwrap();
     }
+
+    /// Both clocks go on.
+    pub fn skip(&self, time: Duration) {
+        *self.2.lock().unwrap() += time;
+        let mut now = self.0.lock().unwrap();
+        *now += time;
+    }
 }
 
 impl Clock for ManualClock {
     fn monotonic(&self) -> Monotonic {
-        Monotonic(self.1.elapsed())
+        Monotonic(self.1.elapsed() + *self.2.lock().unwrap())
     }
     fn wall(&self) -> Timestamp {
         *self.0.lock().unwrap()
@@ -84,13 +91,14 @@ impl Till for TrickTill {
         key: IdempotencyKey,
         receipt: Receipt,
         notes: Vec<String>,
+        request_id: RequestId,
     ) -> Result<Sale, TillError> {
         self.calls.fetch_add(1, SeqCst);
         assert!(!self.panics.load(SeqCst), "a defect of the till");
         if self.hangs.load(SeqCst) {
             self.go_on.notified().await;
         }
-        self.inner.sell(key, receipt, notes).await
+        self.inner.sell(key, receipt, notes, request_id).await
     }
     async fn cancel(&self, id: ReceiptId, by: Actor, why: String) -> Result<Entry, TillError> {
         Till::cancel(&self.inner, id, by, why).await
@@ -272,7 +280,7 @@ impl Shop {
     pub async fn open(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let start = "2026-11-23T15:30:20Z".parse().unwrap();
-        let clock = Arc::new(ManualClock(Mutex::new(start), Instant::now()));
+        let clock = Arc::new(ManualClock(Mutex::new(start), Instant::now(), Mutex::default()));
         let buffer = Arc::new(MemoryBuffer::new(setup.capacity, clock.clone()));
         let identity = Identity {
             inn: "7702203276".into(),

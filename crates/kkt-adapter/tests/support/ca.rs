@@ -80,7 +80,6 @@ impl Pair {
     }
 
     /// Into the files of a configuration; the key for its owner alone.
-    #[allow(dead_code, reason = "not every test program has files")]
     pub fn write(&self, cert_file: &Path, key_file: &Path) {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::write(cert_file, &self.cert).unwrap();
