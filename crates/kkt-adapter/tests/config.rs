@@ -390,6 +390,21 @@ fn a_token_may_expire_and_one_that_has_is_a_warning() {
 }
 
 #[test]
+fn a_reload_names_exactly_the_settings_that_need_a_restart() {
+    let device = |tills: &str| {
+        format!("[[kkt.device]]\nid=\"k\"\npos_ids=[{tills}]\n[server]\nrequest_timeout=\"30s\"\n")
+    };
+    let before = Given::file(&device("\"A\"")).good();
+    let needing = |text: &str| Given::file(text).good().needing_restart(&before.values).collect::<Vec<_>>();
+    // The same elsewhere in the file, and what SIGHUP takes over.
+    let same =
+        format!("# moved\n{}[telemetry]\nlog=\"debug\"\n[breaker]\nfailure_threshold=7", device("\"A\""));
+    assert_eq!(needing(&same), Vec::<&str>::new());
+    assert_eq!(needing(&device("\"A\", \"B\"")), ["kkt.device"]);
+    assert_eq!(needing("[server]\nmax_connections=9"), ["server.max_connections", "kkt.device"]);
+}
+
+#[test]
 fn contradictions_between_settings_are_refused() {
     for (text, parts) in [
         (

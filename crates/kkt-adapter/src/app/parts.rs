@@ -149,13 +149,13 @@ impl App {
                 clock: clock.clone(),
             }),
             events: events.clone(),
-            clock,
+            clock: clock.clone(),
             observer,
             options: http_options.clone(),
         };
         let certificates = config.tls.clone().map(Certificates::new).transpose()?.map(Arc::new);
         if let Some(certificates) = &certificates {
-            background.spawn(certificates.clone().watch());
+            background.spawn(certificates.clone().watch(clock));
         }
         let tls = certificates.as_ref().map(|certificates| certificates.tls());
         let (shutdown, mut stopped) = watch::channel(false);

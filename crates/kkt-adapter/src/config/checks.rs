@@ -117,9 +117,9 @@ impl Checks<'_> {
             (None, None) => {}
             (Some(_), None) => self.refuse(tls::CERT, format!("needs {}, its private key", tls::KEY)),
             (None, Some(_)) => self.refuse(tls::KEY, format!("needs {}, its certificate", tls::CERT)),
-            (Some(cert), Some(key)) => match super::Tls::read(cert, key) {
-                Ok((read, warning)) => {
-                    self.warnings.extend(warning);
+            (Some(cert), Some(key)) => match super::Tls::read(cert, key, jiff::Timestamp::now()) {
+                Ok((read, warnings)) => {
+                    self.warnings.extend(warnings);
                     config.tls = Some(read);
                 }
                 Err(problem) => self.refuse(problem.key, problem.rule),

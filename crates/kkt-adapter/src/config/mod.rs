@@ -113,6 +113,14 @@ pub struct Loaded {
     pub values: Values,
 }
 
+impl Loaded {
+    /// Settings that differ from those at the start and take effect by a restart only.
+    pub fn needing_restart<'a>(&'a self, at_start: &'a Values) -> impl Iterator<Item = &'static str> + 'a {
+        let changed = |key: &&Key| !key.reloadable && !self.values.agree(at_start, key.path);
+        keys().filter(changed).map(|key| key.path)
+    }
+}
+
 /// The sections in the order of the documentation.
 const SECTIONS: [(&str, &[Key]); 9] = [
     ("server", Server::KEYS),

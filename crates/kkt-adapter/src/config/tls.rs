@@ -1,10 +1,12 @@
 //! Certificates and the private key: read from PEM files, checked, held as DER.
 
 use super::secret::readable_by_all;
+use jiff::{SignedDuration, Timestamp};
 use rustls::{
-    InconsistentKeys, RootCertStore,
+    CertificateError, InconsistentKeys, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem, pem::PemObject as _},
     sign::CertifiedKey,
 };
 use std::{
@@ -12,10 +14,14 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// Largest file of certificates or of a key, in bytes.
 const FILE_MAX: u64 = 1 << 20;
+
+/// From then on before its end a certificate is warned of each day: time enough to get another one.
+const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
 
 /// The files that `[server.tls]` names, and what stood in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,19 +102,56 @@ impl TlsIdentity {
     }
 }
 
+impl TlsIdentity {
+    /// When the server's certificate expires; `None` if that cannot be told.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        // rustls has no reader of dates, but its verifier says when a certificate ended that is over at the time it is
+        // asked about. Dates are what it looks at first; that the certificate vouches for itself is of no account.
+        let end_of_time = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain.first()?.clone()).ok()?;
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()?;
+        let name = ServerName::try_from("localhost").ok()?;
+        match verifier.verify_server_cert(self.chain.first()?, &[], &name, &[], end_of_time) {
+            Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after, ..
+            })) => Timestamp::from_second(i64::try_from(not_after.as_secs()).ok()?).ok(),
+            _ => None,
+        }
+    }
+
+    /// What people should know if it has expired, or does within [`EXPIRES_SOON`].
+    #[must_use]
+    pub fn expiry_warning(&self, now: Timestamp) -> Option<String> {
+        let expires = self.expires()?;
+        if expires <= now {
+            return Some(format!("{CERT}: the certificate has expired at {expires}: clients refuse it"));
+        }
+        let soon = expires.duration_since(now) < SignedDuration::try_from(EXPIRES_SOON).ok()?;
+        soon.then(|| format!("{CERT}: the certificate expires at {expires}; replace it before"))
+    }
+}
+
 impl Tls {
-    /// Reads the files; the second value is a warning.
+    /// Reads the files; the second value are warnings, such as people look for at `now`.
     ///
     /// # Errors
     /// [`TlsProblem`].
-    pub fn read(cert_file: PathBuf, key_file: PathBuf) -> Result<(Self, Option<String>), TlsProblem> {
+    pub fn read(
+        cert_file: PathBuf,
+        key_file: PathBuf,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<String>), TlsProblem> {
         let identity = TlsIdentity::read(&cert_file, &key_file)?;
         // As with tokens a warning only: the secrets of Docker and Kubernetes are files of mode 0444 by default.
-        let warning = readable_by_all(&key_file).then(|| {
+        let readable = readable_by_all(&key_file).then(|| {
             let path = key_file.display();
             format!("{KEY}: {path} can be read by every user of this machine; run: chmod 640 {path}")
         });
-        Ok((Self { cert_file, key_file, identity }, warning))
+        let warnings = readable.into_iter().chain(identity.expiry_warning(now)).collect();
+        Ok((Self { cert_file, key_file, identity }, warnings))
     }
 }
 

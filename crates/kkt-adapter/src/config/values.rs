@@ -29,6 +29,17 @@ impl Values {
         self.by_key.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
+    /// Whether a key has the same value in both, wherever it came from.
+    #[must_use]
+    pub fn agree(&self, other: &Self, key: &str) -> bool {
+        let (mine, theirs) = (self.tables(key), other.tables(key));
+        self.value(key) == other.value(key)
+            && mine.len() == theirs.len()
+            && mine.iter().zip(theirs).all(|(a, b)| {
+                a.by_key.keys().eq(b.by_key.keys()) && a.by_key.keys().all(|key| a.agree(b, key))
+            })
+    }
+
     /// The tables of a list.
     #[must_use]
     pub fn tables(&self, key: &str) -> &[Values] {
