@@ -9,6 +9,8 @@ use kkt_adapter::{
 use std::{env, future::Future, process::ExitCode};
 
 fn main() -> ExitCode {
+    // Whatever a library or an emulated device writes is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
     let outcome = match cli.command() {
         Command::Serve(files) => serve(&files.sources(env::vars_os())),

@@ -266,6 +266,7 @@ fn the_buffer_of_a_stopped_adapter_is_verified_and_exported() {
         receipt: None,
         hash: BodyHash::of(b""),
         notes: Vec::new(),
+        request_id: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
     };
     runtime.block_on(async {

@@ -6,6 +6,7 @@
 //! Stop (P11), each step within its share of `STOP_MAX`: no new requests, those in flight end; no new prints, the one in
 //! flight ends; no new sends, those in flight end or are dropped; the buffer commits what is queued and closes.
 
+mod certificates;
 mod clock;
 mod convert;
 mod demo;

@@ -109,6 +109,9 @@ pub struct Remote {
     /// File with the token
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Trust the certificates of this PEM file instead of the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Print the adapter's answer as JSON
     #[arg(long, global = true)]
     pub json: bool,

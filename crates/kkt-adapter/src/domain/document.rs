@@ -1,7 +1,7 @@
 //! The fiscal document that a ФН makes, and the bytes in which it travels to the OFD.
 
 use super::{
-    ids::{DeviceId, PosId, ReceiptId},
+    ids::{DeviceId, PosId, ReceiptId, RequestId},
     money::Kopecks,
     receipt::{Item, Receipt},
 };
@@ -89,6 +89,8 @@ pub struct Outgoing {
     pub fd: u32,
     /// Attempts that were charged to this document so far.
     pub attempts: u32,
+    /// The request that brought it, for the log of the other side; `None` for documents of our own.
+    pub request_id: Option<RequestId>,
     /// The body to send.
     pub wire: Vec<u8>,
 }

@@ -4,7 +4,7 @@ use crate::{
     domain::{
         document::{Confirmation, DocumentKind, FiscalDoc},
         entry::Entry,
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
         lifecycle::State,
         money::Kopecks,
         receipt::{Receipt, ReceiptKind},
@@ -116,6 +116,8 @@ pub struct EntryView<'a> {
     /// The last thing that went wrong with it.
     last_error: Option<&'a str>,
     message: String,
+    /// The `X-Request-Id` of the request that brought it.
+    request_id: Option<&'a str>,
     fiscal: bool,
     fiscal_doc: Option<&'a FiscalDoc>,
     /// What the OFD answered on accepting it.
@@ -145,6 +147,7 @@ impl<'a> EntryView<'a> {
             synced_at: entry.synced_at.map(Time),
             last_error: entry.last_error.as_deref(),
             message: entry.notes.join(" "),
+            request_id: entry.request_id.as_ref().map(RequestId::as_str),
             fiscal,
             fiscal_doc: entry.fiscal.as_ref(),
             ofd_confirmation: entry.confirmation.as_ref(),

@@ -156,6 +156,24 @@ pub struct Stats {
     pub damaged: u64,
 }
 
+impl Stats {
+    /// How full the buffer is, in percent with two decimals, never rounded up to 100.
+    #[must_use]
+    pub fn percent_full(&self) -> f64 {
+        if self.capacity == 0 {
+            return 100.0;
+        }
+        let hundredths = u128::from(self.used) * 10_000 / u128::from(self.capacity);
+        hundredths as f64 / 100.0
+    }
+
+    /// Age of the oldest document that the OFD has not confirmed, in seconds.
+    #[must_use]
+    pub fn oldest_pending_seconds(&self, now: Timestamp) -> Option<i64> {
+        self.oldest_unconfirmed.map(|oldest| now.duration_since(oldest).as_secs().max(0))
+    }
+}
+
 /// Whether the store works, for health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreHealth {

@@ -1,6 +1,9 @@
 //! Other things people do at the dashboard.
 
-use super::{chrome::Chrome, shop::Shop};
+use super::{
+    chrome::Chrome,
+    shop::{Setup, Shop},
+};
 
 #[test]
 fn the_language_follows_the_browser_until_it_is_chosen_and_is_remembered() {
@@ -22,6 +25,22 @@ fn the_language_follows_the_browser_until_it_is_chosen_and_is_remembered() {
     let other = chrome.open(&shop.url, "de");
     other.until_ready();
     assert_eq!(other.text("#verdict-title"), "The shop can sell");
+}
+
+#[test]
+fn the_way_to_the_erp_is_shown_where_there_is_one() {
+    let chrome = Chrome::start();
+    let with_erp = Shop::with(&Setup {
+        more: "[heartbeat]\nurl = \"http://127.0.0.1:1/heartbeat\"\ninterval = \"100ms\"\n".into(),
+        ..Setup::default()
+    });
+    let page = chrome.open(&with_erp.url, "en");
+    page.until_ready();
+    page.until("the ERP offline", "document.querySelector('#figures').innerText.includes('Does not answer')");
+    let without = Shop::open();
+    let page = chrome.open(&without.url, "en");
+    page.until_ready();
+    assert_eq!(page.evaluate("document.querySelector('#figures').innerText.includes('ERP')"), false);
 }
 
 #[test]

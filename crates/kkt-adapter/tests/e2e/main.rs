@@ -5,9 +5,16 @@
 mod bad_input;
 mod breakers;
 mod harness;
+mod heartbeat;
 mod original_cases;
 mod outage;
 mod poison;
+mod privacy;
 mod python;
 mod restart;
 mod start;
+mod tls;
+
+#[path = "../support/ca.rs"]
+#[allow(dead_code)]
+mod ca;

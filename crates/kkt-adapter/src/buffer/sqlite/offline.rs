@@ -140,6 +140,7 @@ fn line(document: &Document, receipt: Option<&Receipt>, wire: Option<&[u8]>) -> 
         "body_sha256": hash,
         "receipt": receipt,
         "notes": document.notes,
+        "request_id": document.request_id,
         "fiscal_doc": document.fiscal,
         "attempts": document.attempts,
         "last_error": document.last_error,

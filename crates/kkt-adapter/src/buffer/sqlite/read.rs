@@ -241,6 +241,7 @@ fn outgoing(found: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Outgoing, Dama
         device: document.device,
         fd,
         attempts: document.attempts,
+        request_id: document.request_id,
         wire,
     }))
 }

@@ -64,6 +64,14 @@ function ofdFigure(state) {
   return { name: t("ofd"), value: t(word), level: look.level, icon: look.icon, note };
 }
 
+/** Only where a heartbeat is configured. */
+function erpFigure({ running, state, last_error }) {
+  if (!running) return [];
+  const look = { online: LOOKS.CLOSED, offline: { icon: "warn", level: "warn" } }[state] ?? { icon: "wait", level: "info" };
+  const word = { online: "erpOnline", offline: "erpOffline" }[state] ?? "erpUnknown";
+  return [{ name: t("erp"), value: t(word), level: look.level, icon: look.icon, note: last_error ?? t("erpNote") }];
+}
+
 function figures(state) {
   const { buffer } = state;
   const percent = buffer.percent_full;
@@ -78,6 +86,7 @@ function figures(state) {
       note: buffer.unprinted > 0 ? t("unprintedNote") : t("unprintedNone") },
     { name: t("bufferFull"), value: `${number(percent)} %`, level: percent >= 100 ? "bad" : percent >= 80 ? "warn" : "ok", icon: percent >= 100 ? "bad" : percent >= 80 ? "warn" : "ok",
       meter: percent, note: t("bufferNote", number(buffer.current_queued), number(buffer.total_capacity)) },
+    ...erpFigure(state.heartbeat),
   ];
 }
 

@@ -77,6 +77,11 @@ const TEXTS = {
   unprintedNone: ["всё напечатано", "everything is printed"],
   unprintedNote: ["напечатаются сами", "will be printed by themselves"],
   bufferFull: ["Буфер заполнен", "Buffer"],
+  erp: ["Учётная система", "ERP"],
+  erpOnline: ["На связи", "Online"],
+  erpOffline: ["Не отвечает", "Does not answer"],
+  erpUnknown: ["Проверяется", "Not known yet"],
+  erpNote: ["получает состояние адаптера", "is told how the adapter is"],
   bufferNote: ["{0} из {1}", "{0} of {1}"],
 
   unknownTitle: ["Напечатан ли чек?", "Was it printed?"],
