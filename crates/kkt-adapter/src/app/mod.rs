@@ -10,6 +10,7 @@ mod clock;
 mod convert;
 mod demo;
 mod housekeeping;
+mod import;
 mod observer;
 mod parts;
 mod serve;
@@ -17,6 +18,7 @@ mod supervisor;
 mod terminal;
 
 pub use demo::demo;
+pub use import::import;
 pub use parts::App;
 pub use serve::serve;
 

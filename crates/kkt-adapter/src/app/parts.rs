@@ -116,6 +116,7 @@ impl App {
         engine.start();
         let fiscal = Till::fiscal(&till) && client.fiscal();
 
+        let devices = till.clone();
         let http_options = convert::http(config, client.fiscal());
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),
@@ -126,6 +127,7 @@ impl App {
                 metrics,
                 buffer: store,
                 breakers: breakers.clone(),
+                devices: Arc::new(move || Till::devices(&devices)),
                 clock: clock.clone(),
             }),
             events: events.clone(),

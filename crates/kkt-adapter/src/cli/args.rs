@@ -43,7 +43,7 @@ pub enum Command {
     /// See and settle the dead letters of a running adapter
     #[command(subcommand)]
     Dlq(DlqCommand),
-    /// See the buffer of a running adapter, check and export that of a stopped one
+    /// See the buffer of a running adapter; check, export, or fill from the Python adapter that of a stopped one
     #[command(subcommand)]
     Buffer(BufferCommand),
 }
@@ -217,7 +217,7 @@ pub enum DlqCommand {
     },
 }
 
-/// See the buffer of a running adapter; check and export that of a stopped one
+/// See the buffer of a running adapter; check, export, or fill from the Python adapter that of a stopped one
 #[derive(Debug, Subcommand)]
 pub enum BufferCommand {
     /// Print how many documents stand where, of a running adapter
@@ -232,6 +232,25 @@ pub enum BufferCommand {
         /// Write to this new file instead of the standard output; only its owner may read it
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Take over the buffer.db of the Python adapter into a stopped adapter's buffer
+    ///
+    /// What waits there goes to the OFD under its own id and is never printed again; failed receipts become dead
+    /// letters; the keys of synced ones answer replays. FILE is only read. Doing it twice changes nothing, and a run
+    /// that was interrupted is finished by the next. Exit code 1 if a row could not be taken over: each is named.
+    Import {
+        /// The buffer.db of the Python adapter, which must be stopped; a buffer.db-wal beside it belongs to it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where the buffer is
+        #[command(flatten)]
+        stopped: Stopped,
+        /// Only report what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// The report as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -5,6 +5,7 @@
 mod bad_input;
 mod breakers;
 mod harness;
+mod import;
 mod original_cases;
 mod outage;
 mod poison;

@@ -1,7 +1,8 @@
-//! `buffer stats | verify | export`.
+//! `buffer stats | verify | export | import`.
 
 use super::print;
 use crate::{
+    app,
     buffer::sqlite,
     cli::{
         BufferCommand, Failure, Stopped,
@@ -44,6 +45,9 @@ pub async fn buffer(
             print(&remote, &answer, stats);
         }
         BufferCommand::Verify(stopped) => verify(&database(stopped, variables)?)?,
+        BufferCommand::Import { file, stopped, dry_run, json } => {
+            import(&file, stopped, variables, dry_run, json)?;
+        }
         BufferCommand::Export { stopped, output } => {
             export(&database(stopped, variables)?, output.as_deref())?;
         }
@@ -112,6 +116,56 @@ fn export(path: &Path, output: Option<&Path>) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+fn import(
+    file: &Path,
+    stopped: Stopped,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    dry_run: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let config = config::load(&stopped.files().sources(variables))?.config;
+    let path = config.buffer.path();
+    let report = app::import(&config, file, dry_run).map_err(|error| match error {
+        sqlite::ImportError::Source { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    })?;
+    if json {
+        let text = serde_json::to_string_pretty(&report).expect("a report is numbers and texts");
+        say(&text);
+    } else {
+        say(&told(&report, &path, dry_run));
+    }
+    if report.left_something() {
+        return Err(Failure::Refused(format!(
+            "not all of {} could be taken over: {} rows stay behind, named above{}; keep the file",
+            file.display(),
+            report.unreadable,
+            if report.complete { "" } else { ", and reading stopped before its end" }
+        )));
+    }
+    Ok(())
+}
+
+fn told(report: &sqlite::ImportReport, path: &Path, dry_run: bool) -> String {
+    let counts = [
+        (report.pending, "pending: they go to the OFD at the next start"),
+        (report.dead, "dead letters: a person settles them"),
+        (report.resolved, "dead letters that were resolved already"),
+        (report.synced, "synced: their keys answer replays"),
+        (report.already_there, "taken over before: left as they are"),
+        (report.events, "events: history of their receipts"),
+        (report.unreadable, "not taken over"),
+    ];
+    let mut lines =
+        vec![format!("{}{}", path.display(), if dry_run { ", dry run: nothing is changed" } else { "" })];
+    lines.extend(counts.iter().map(|(count, what)| format!("{count:>8}  {what}")));
+    if !report.problems.is_empty() {
+        lines.push("To look at:".into());
+        lines.extend(report.problems.iter().map(|problem| format!("  {problem}")));
+    }
+    lines.join("\n")
 }
 
 /// Receipts name buyers and cashiers, so only the owner may read it; an existing file is never overwritten.
