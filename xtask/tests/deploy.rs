@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Metrics of the contract.
+/// Metrics of the contract, and that of a device which waits for a person.
 const METRICS: &[&str] = &[
     "kkt_buffer_size",
     "kkt_buffer_capacity",
@@ -20,6 +20,7 @@ const METRICS: &[&str] = &[
     "kkt_circuit_breaker_opens_total",
     "kkt_circuit_breaker_calls_total",
     "kkt_circuit_breaker_state_seconds_total",
+    "kkt_device_blocked",
     "kkt_receipts_synced_total",
     "kkt_receipts_total",
     "kkt_dlq_size",
@@ -38,6 +39,7 @@ const ALERTS: &[(&str, &str)] = &[
     ("KktBufferFilling", "P2"),
     ("KktNoFsync", "P1"),
     ("KktTillNotPrinting", "P1"),
+    ("KktDeviceBlocked", "P1"),
     ("KktOfdUnreachable", "P2"),
     ("KktDeviceRefused", "P2"),
     ("KktBreakerFlapping", "P1"),

@@ -13,7 +13,7 @@ use crate::{
     },
     config,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
@@ -44,7 +44,7 @@ pub async fn buffer(
             let answer = Adapter::new(&remote)?.get(&["v1", "kkt", "buffer", "status"]).await?;
             print(&remote, &answer, stats);
         }
-        BufferCommand::Verify(stopped) => verify(&database(stopped, variables)?)?,
+        BufferCommand::Verify { stopped, json } => verify(&database(stopped, variables)?, json)?,
         BufferCommand::Import { file, stopped, dry_run, json } => {
             import(&file, stopped, variables, dry_run, json)?;
         }
@@ -71,11 +71,17 @@ fn database(
     Ok(config::load(&stopped.files().sources(variables))?.config.buffer.path())
 }
 
-fn verify(path: &Path) -> Result<(), Failure> {
+fn verify(path: &Path, json: bool) -> Result<(), Failure> {
     let report = sqlite::verify(path).map_err(Failure::of)?;
     let faults = usize::try_from(report.fault_count).unwrap_or(usize::MAX);
-    report.faults.iter().for_each(|fault| say(fault));
-    if faults > report.faults.len() {
+    if json {
+        let answer =
+            json!({ "good": report.good, "faults": report.faults, "fault_count": report.fault_count });
+        say(&format!("{answer:#}"));
+    } else {
+        report.faults.iter().for_each(|fault| say(fault));
+    }
+    if !json && faults > report.faults.len() {
         say(&format!("… and {} more", faults - report.faults.len()));
     }
     if faults > 0 {
@@ -86,7 +92,9 @@ fn verify(path: &Path) -> Result<(), Failure> {
             report.good
         )));
     }
-    say(&format!("{}: {} documents, all good", path.display(), report.good));
+    if !json {
+        say(&format!("{}: {} documents, all good", path.display(), report.good));
+    }
     Ok(())
 }
 
