@@ -343,7 +343,7 @@ fn completions_are_made_for_each_shell_and_bash_can_read_its_own() {
             // What a user sees at `kkt-adapter breaker <Tab>`.
             let ask = format!(
                 ". {}; complete=($(complete -p kkt-adapter)); COMP_WORDS=(kkt-adapter breaker ''); COMP_CWORD=2; \
-                 \"${{complete[2]}}\" kkt-adapter '' breaker; echo \"${{COMPREPLY[*]}}\"",
+                 \"${{complete[-2]}}\" kkt-adapter '' breaker; echo \"${{COMPREPLY[*]}}\"",
                 file.display()
             );
             let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
