@@ -1,6 +1,6 @@
 //! `cargo xtask deb`: the Debian package, by cargo-deb.
 
-use crate::run::{cargo, root, succeed, target_dir};
+use crate::run::{cargo, succeed, target_dir};
 use anyhow::Context;
 use std::{fs, process::Command};
 
@@ -16,7 +16,7 @@ pub fn run() -> anyhow::Result<()> {
     succeed(cargo().args(["build", "--release", "--locked", "-p", "kkt-adapter"]))?;
     let program = target_dir().join("release/kkt-adapter");
     // Where the package's list of files (crates/kkt-adapter/Cargo.toml) looks for them.
-    let made = root().join("target/package-files");
+    let made = target_dir().join("release/package-files");
     if made.exists() {
         fs::remove_dir_all(&made)?;
     }
