@@ -10,5 +10,6 @@ mod original_cases;
 mod outage;
 mod poison;
 mod python;
+mod reload;
 mod restart;
 mod start;
