@@ -2,6 +2,7 @@
 
 mod bench;
 mod coverage;
+mod deb;
 mod needs;
 mod pictures;
 mod python;
@@ -27,6 +28,8 @@ enum Command {
     Tidy,
     /// Line coverage of every crate, by cargo-tarpaulin.
     Coverage(coverage::CoverageArgs),
+    /// The Debian package, into target/debian; needs cargo-deb.
+    Deb,
     /// The dashboard's pictures for the README, into docs/pictures.
     Pictures,
     /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
@@ -40,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Tidy => tidy::run(),
         Command::Coverage(args) => coverage::run(&args),
+        Command::Deb => deb::run(),
         Command::Pictures => pictures::run(),
         Command::Soak(args) => soak::run(&args),
         Command::Bench(args) => bench::run(&args),
