@@ -131,7 +131,7 @@ text_id!(
 );
 text_id!(
     /// What a request is known by from the till through the buffer to the OFD (`X-Request-Id`).
-    RequestId, "X-Request-Id", "1 to 64 characters of A-Z a-z 0-9 . _ -", is_name
+    RequestId, "X-Request-Id", "1 to 64 characters of A-Z a-z 0-9 . _ -", name_pattern(), is_name
 );
 text_id!(
     /// What a till names a receipt by, so that a retry is known as one (contract: 1–128 printable ASCII).

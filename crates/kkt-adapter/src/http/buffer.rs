@@ -3,7 +3,7 @@
 use super::{auth::Bearer, body, breakers, error::ApiError, gate::detached, router::Shared, view::json};
 use crate::{
     domain::ids::{DeviceId, PosId},
-    ports::{Counts, LaneView, Stats},
+    ports::{Counts, LaneView, NetworkStatus, Stats},
 };
 use axum::{
     Extension,

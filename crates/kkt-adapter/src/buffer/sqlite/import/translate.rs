@@ -102,6 +102,7 @@ pub(super) fn translate(old: &Old, device: &dyn Fn(&PosId) -> DeviceId) -> Resul
     let keeps = fate.state != State::Synced;
     let printed_at = fiscal.as_ref().map(|fiscal| fiscal.fiscal_datetime.parse().unwrap_or(created_at));
     let document = Document {
+        request_id: None,
         id,
         key,
         kind: DocumentKind::Receipt,
