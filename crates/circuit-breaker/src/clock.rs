@@ -109,6 +109,14 @@ impl SystemClock {
     }
 }
 
+impl SystemClock {
+    /// The coarse time of the machine, for who knows that there is one.
+    #[inline(always)]
+    pub(crate) fn coarse_time() -> Tick {
+        platform::coarse()
+    }
+}
+
 impl Default for SystemClock {
     fn default() -> Self {
         Self::new()
@@ -140,6 +148,7 @@ mod platform {
     /// The longest tick there is: 100 a second.
     const COARSEST_NS: u64 = 10_000_000;
 
+    #[inline(always)]
     fn tick(time: Timespec) -> Tick {
         // Both parts of a monotonic time are never negative.
         Tick((time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
@@ -263,6 +272,17 @@ impl Source {
         match self {
             Source::System(clock) => clock.coarse(),
             Source::Other(clock) => clock.coarse(),
+        }
+    }
+
+    /// Until when the machine's coarse time tells that `deadline` has not come; none if it is not this clock, or the
+    /// machine has none.
+    pub(crate) fn coarse_until(&self, deadline: Tick) -> Option<Tick> {
+        match self {
+            Source::System(clock) if clock.has_coarse => {
+                Some(Tick(deadline.0.saturating_sub(nanos(COARSE_LAG))))
+            }
+            _ => None,
         }
     }
 

@@ -16,9 +16,10 @@
 //! | the word is BUSY | the lock is taken |
 //! | a listener, a cause's Display or a waker panics | caught; the breaker is as it was |
 
+use super::hold::Handles;
 use super::record::{Order, Record};
 use super::word::Word;
-use crate::clock::{Source, Tick};
+use crate::clock::{Source, SystemClock, Tick};
 use crate::counters::{Counters, Directory, First, Total};
 use crate::events::Bus;
 use crate::rejected::Rejected;
@@ -28,10 +29,11 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Laid out so that what changes with every call of a thread (the reference count in front, the first cell behind) is
+/// Laid out so that what changes with every call of a thread (the reference counts in front, the first cell behind) is
 /// a cache line or more away from what every thread reads (the word and the directory of the cells).
 #[repr(C)]
 pub(crate) struct Shell {
+    pub(super) handles: Handles,
     pub(super) clock: Source,
     pub(super) name: Arc<str>,
     pub(super) bus: OnceLock<Box<Bus>>,
@@ -46,6 +48,8 @@ pub(crate) struct Shell {
 struct Hot {
     word: AtomicU64,
     deadline: AtomicU64,
+    /// OPEN by the machine's clock: before this, its coarse time is good enough to reject. Otherwise zero.
+    far_until: AtomicU64,
     since: AtomicU64,
     rule: AtomicU64,
     /// `seen` in the high half, `of` in the low one.
@@ -87,6 +91,7 @@ impl Shell {
             shadow: shadow.map(Box::new),
         });
         let shell = Shell {
+            handles: Handles::one(),
             clock,
             name,
             bus: OnceLock::new(),
@@ -128,6 +133,15 @@ impl Shell {
     }
 
     fn acquire_otherwise(&self, word: Word) -> Result<Grant, Rejected> {
+        if let Some(rejected) = self.reject_far(word) {
+            self.counters().add(Total::Rejected);
+            return Err(rejected);
+        }
+        self.acquire_slowly(word)
+    }
+
+    #[cold]
+    fn acquire_slowly(&self, word: Word) -> Result<Grant, Rejected> {
         if word.permits_untold() {
             let mut grant = Grant::untimed(word.generation());
             if word.is_timed() {
@@ -155,8 +169,21 @@ impl Shell {
         }
     }
 
-    /// The rejection that the published word allows to give without the core.
+    /// The rejection of an OPEN whose end is not near: one look at the machine's coarse clock, nothing else.
     #[inline(always)]
+    fn reject_far(&self, word: Word) -> Option<Rejected> {
+        let far_until = Tick::from_nanos(self.hot.far_until.load(Ordering::Acquire));
+        if !word.is(State::Open) || far_until.as_nanos() == 0 {
+            return None;
+        }
+        let now = SystemClock::coarse_time();
+        if now >= far_until {
+            return None;
+        }
+        self.reject_at(word, State::Open, now)
+    }
+
+    /// The rejection that the published word allows to give without the core.
     pub(super) fn reject_untold(&self, word: Word) -> Option<Rejected> {
         let is_full = word.is(State::HalfOpen) && word.slack() == 0;
         let state = match word.mode() {
@@ -170,6 +197,13 @@ impl Shell {
         if now >= deadline && deadline != Tick::MAX {
             return None;
         }
+        self.reject_at(word, state, now)
+    }
+
+    /// The details of a rejection, if the word stands still while they are read.
+    #[inline(always)]
+    fn reject_at(&self, word: Word, state: State, now: Tick) -> Option<Rejected> {
+        let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
         let seen_of = self.hot.seen_of.load(Ordering::Acquire);
         let rule = Rule::from_number(self.hot.rule.load(Ordering::Acquire));
         let since = Tick::from_nanos(self.hot.since.load(Ordering::Acquire));
@@ -187,10 +221,10 @@ impl Shell {
         Some(Rejected::new(denial, now, retry_hint_ns))
     }
 
-    /// The rejection, counted, that can be given without the core.
+    /// The rejection of an OPEN whose end is not near, counted.
     #[inline(always)]
-    pub(super) fn rejected_plain(&self) -> Option<Rejected> {
-        let rejected = self.reject_untold(self.word())?;
+    pub(super) fn rejected_far(&self) -> Option<Rejected> {
+        let rejected = self.reject_far(self.word())?;
         self.counters().add(Total::Rejected);
         Some(rejected)
     }
@@ -267,14 +301,21 @@ impl Shell {
             let order = (Ordering::AcqRel, Ordering::Acquire);
             match self.hot.word.compare_exchange_weak(word.0, next.0, order.0, order.1) {
                 Ok(_) => {
-                    let now_ns = self.clock.coarse().as_nanos();
-                    self.hot.last_failure.fetch_max(now_ns.saturating_add(1), Ordering::Relaxed);
+                    self.saw_failure();
                     return self.counters().add(Total::Failed);
                 }
                 Err(other) => word = Word(other),
             }
         }
         self.finish(grant, Outcome::FAILURE, None);
+    }
+
+    /// Writes the time of a failure, once a tick of the clock: readers of the word share its cache line.
+    fn saw_failure(&self) {
+        let stamp = self.clock.coarse().as_nanos().saturating_add(1);
+        if self.hot.last_failure.load(Ordering::Relaxed) < stamp {
+            self.hot.last_failure.fetch_max(stamp, Ordering::Relaxed);
+        }
     }
 
     /// When a failure was last counted without the core.
@@ -405,8 +446,13 @@ impl Shell {
         cell.published = word;
         let hot = &self.hot;
         let seen_of = u64::from(published.reason.seen) << 32 | u64::from(published.reason.of);
+        let far_until = match published.state {
+            State::Open => self.clock.coarse_until(published.deadline).unwrap_or_default(),
+            _ => Tick::default(),
+        };
         let details = [
             (&hot.deadline, published.deadline.as_nanos()),
+            (&hot.far_until, far_until.as_nanos()),
             (&hot.since, published.since.as_nanos()),
             (&hot.rule, published.reason.rule as u64),
             (&hot.seen_of, seen_of),
