@@ -99,7 +99,7 @@ pub struct SystemClock {
 }
 
 /// Several ticks: one can be held up.
-const COARSE_LAG: Duration = Duration::from_millis(50);
+const COARSE_LAG_NS: u64 = 50_000_000;
 
 impl SystemClock {
     /// The machine's clock; asks the kernel once how coarse its coarse clock is.
@@ -110,10 +110,11 @@ impl SystemClock {
 }
 
 impl SystemClock {
-    /// The coarse time of the machine, for who knows that there is one.
+    /// The coarse time of the machine, which has one, if that is enough to tell that `deadline` has not come.
     #[inline(always)]
-    pub(crate) fn coarse_time() -> Tick {
-        platform::coarse()
+    pub(crate) fn coarse_before(deadline: Tick) -> Option<Tick> {
+        let coarse = platform::coarse();
+        (coarse.plus(COARSE_LAG_NS) < deadline).then_some(coarse)
     }
 }
 
@@ -136,7 +137,7 @@ impl Clock for SystemClock {
 
     #[inline]
     fn coarse_lag(&self) -> Duration {
-        if self.has_coarse { COARSE_LAG } else { Duration::ZERO }
+        if self.has_coarse { Duration::from_nanos(COARSE_LAG_NS) } else { Duration::ZERO }
     }
 }
 
@@ -275,15 +276,9 @@ impl Source {
         }
     }
 
-    /// Until when the machine's coarse time tells that `deadline` has not come; none if it is not this clock, or the
-    /// machine has none.
-    pub(crate) fn coarse_until(&self, deadline: Tick) -> Option<Tick> {
-        match self {
-            Source::System(clock) if clock.has_coarse => {
-                Some(Tick(deadline.0.saturating_sub(nanos(COARSE_LAG))))
-            }
-            _ => None,
-        }
+    /// Whether it is the machine's, and that has a coarse one.
+    pub(crate) fn has_coarse(&self) -> bool {
+        matches!(self, Source::System(clock) if clock.has_coarse)
     }
 
     /// Now, well enough to compare with `deadline`: the coarse time while that is far away, the precise one from then

@@ -48,15 +48,13 @@ pub(crate) struct Shell {
 struct Hot {
     word: AtomicU64,
     deadline: AtomicU64,
-    /// OPEN by the machine's clock: before this, its coarse time is good enough to reject. Otherwise zero.
-    far_until: AtomicU64,
     since: AtomicU64,
-    rule: AtomicU64,
     /// `seen` in the high half, `of` in the low one.
     seen_of: AtomicU64,
     slow_ns: AtomicU64,
     retry_hint_ns: AtomicU64,
-    failure_limit: AtomicU64,
+    /// The number of the rule that opened it in the high half, the limit of failures in a row in the low one.
+    rule_limit: AtomicU64,
     /// When a failure was last counted in the word, by the coarse clock, plus 1; zero: never. For people.
     last_failure: AtomicU64,
 }
@@ -172,14 +170,11 @@ impl Shell {
     /// The rejection of an OPEN whose end is not near: one look at the machine's coarse clock, nothing else.
     #[inline(always)]
     fn reject_far(&self, word: Word) -> Option<Rejected> {
-        let far_until = Tick::from_nanos(self.hot.far_until.load(Ordering::Acquire));
-        if !word.is(State::Open) || far_until.as_nanos() == 0 {
+        if !word.is_open_by_coarse() {
             return None;
         }
-        let now = SystemClock::coarse_time();
-        if now >= far_until {
-            return None;
-        }
+        let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+        let now = SystemClock::coarse_before(deadline)?;
         self.reject_at(word, State::Open, now)
     }
 
@@ -205,7 +200,7 @@ impl Shell {
     fn reject_at(&self, word: Word, state: State, now: Tick) -> Option<Rejected> {
         let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
         let seen_of = self.hot.seen_of.load(Ordering::Acquire);
-        let rule = Rule::from_number(self.hot.rule.load(Ordering::Acquire));
+        let rule = Rule::from_number(self.hot.rule_limit.load(Ordering::Acquire) >> 32);
         let since = Tick::from_nanos(self.hot.since.load(Ordering::Acquire));
         let retry_hint_ns = self.hot.retry_hint_ns.load(Ordering::Acquire);
         if self.hot.word.load(Ordering::Relaxed) != word.0 {
@@ -294,7 +289,7 @@ impl Shell {
     /// The call failed and has no more to say.
     pub(crate) fn failure(&self, grant: &Grant) {
         let mut word = self.word();
-        let limit = self.hot.failure_limit.load(Ordering::Acquire);
+        let limit = self.hot.rule_limit.load(Ordering::Acquire) as u32;
         while word.generation() == grant.generation
             && let Some(next) = word.one_more_failure(limit)
         {
@@ -442,23 +437,21 @@ impl Shell {
             published.told = true;
             published.failures = None;
         }
+        if published.state == State::Open && self.clock.has_coarse() {
+            published.slack = Word::BY_COARSE;
+        }
         let word = Word::new(&published);
         cell.published = word;
         let hot = &self.hot;
         let seen_of = u64::from(published.reason.seen) << 32 | u64::from(published.reason.of);
-        let far_until = match published.state {
-            State::Open => self.clock.coarse_until(published.deadline).unwrap_or_default(),
-            _ => Tick::default(),
-        };
+        let rule_limit = (published.reason.rule as u64) << 32 | u64::from(published.failure_limit);
         let details = [
             (&hot.deadline, published.deadline.as_nanos()),
-            (&hot.far_until, far_until.as_nanos()),
             (&hot.since, published.since.as_nanos()),
-            (&hot.rule, published.reason.rule as u64),
             (&hot.seen_of, seen_of),
             (&hot.slow_ns, published.slow_ns),
             (&hot.retry_hint_ns, published.retry_hint_ns),
-            (&hot.failure_limit, published.failure_limit),
+            (&hot.rule_limit, rule_limit),
         ];
         if details.iter().any(|(place, value)| place.load(Ordering::Relaxed) != *value) {
             hot.word.store(Word::BUSY.0, Ordering::Relaxed);
