@@ -2,6 +2,7 @@
 
 mod bench;
 mod coverage;
+mod mutants;
 mod needs;
 mod pictures;
 mod run;
@@ -26,6 +27,8 @@ enum Command {
     Tidy,
     /// Line coverage of every crate, by cargo-tarpaulin.
     Coverage(coverage::CoverageArgs),
+    /// Mutation tests of the breaker's decisions, by cargo-mutants.
+    Mutants(mutants::MutantsArgs),
     /// The dashboard's pictures for the README, into docs/pictures.
     Pictures,
     /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
@@ -39,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Tidy => tidy::run(),
         Command::Coverage(args) => coverage::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Pictures => pictures::run(),
         Command::Soak(args) => soak::run(&args),
         Command::Bench(args) => bench::run(&args),

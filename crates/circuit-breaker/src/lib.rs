@@ -95,7 +95,7 @@
 //!
 //! # Limits
 //!
-//! The breakers of several processes do not share their state (rules B22 and on are not built). With panic=abort there is
+//! The breakers of several processes do not share their state (rules B22 and on are not built; [`state`] says where they would join). With panic=abort there is
 //! no unwinding, so a panic is not recorded.
 #![forbid(unsafe_code)]
 
