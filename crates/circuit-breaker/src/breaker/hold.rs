@@ -30,7 +30,7 @@ pub(crate) struct Anchor {
     shell: Arc<Shell>,
 }
 
-/// Where a thread keeps its anchor. Its lock is never waited for, but when the last handle goes.
+/// Where a thread keeps its anchor. No other thread takes its lock, but for the last handle and a registry's eviction.
 #[derive(Default)]
 pub(crate) struct Mooring(Mutex<Option<Arc<Anchor>>>);
 
@@ -60,8 +60,7 @@ impl Mooring {
     }
 
     fn clear(&self) {
-        let anchor = lock_std(&self.0).take();
-        drop(anchor); // Without the lock: it may be the last that holds the shell, and this with it.
+        *lock_std(&self.0) = None;
     }
 
     /// The anchors here, and the permits that hold them.
