@@ -320,3 +320,31 @@ fn an_overdue_probe_opens_again() {
         assert_eq!((breaker.snapshot().late, breaker.snapshot().opens), (1, 2));
     }
 }
+
+// B9, B19a: charged as slow, a probe that hangs is what a slow probe is configured to be.
+#[test]
+fn an_overdue_probe_that_is_charged_as_slow_opens_again_unless_configured_otherwise() {
+    for (fails, state, opens) in [(true, State::Open, 2), (false, State::HalfOpen, 1)] {
+        let clock = ManualClock::new();
+        let breaker = CircuitBreaker::builder()
+            .failure_threshold(1)
+            .half_open_timeout(Duration::from_secs(3_600))
+            .window(slow_window())
+            .overdue_after(Duration::from_secs(8))
+            .slow_probe_fails(fails)
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        calls(&breaker, 1, false);
+        clock.advance(Duration::from_secs(60));
+        let probe = breaker.try_acquire().unwrap();
+        clock.advance(Duration::from_secs(9));
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.state, snapshot.opens, snapshot.overdue), (state, opens, 1));
+        assert_eq!(snapshot.explanation.reason.rule == Rule::OverdueProbe, fails);
+        probe.success();
+        // Charged already: it frees its slot and decides nothing more.
+        assert_eq!((breaker.state(), breaker.snapshot().probe_successes), (state, 0));
+        assert_eq!(breaker.try_acquire().is_ok(), !fails);
+    }
+}
