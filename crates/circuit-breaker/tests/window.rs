@@ -348,3 +348,22 @@ fn an_overdue_probe_that_is_charged_as_slow_opens_again_unless_configured_otherw
         assert_eq!(breaker.try_acquire().is_ok(), !fails);
     }
 }
+
+// B19a: a call that is charged before it ends is slow if it had run for that long by then, and only then.
+#[test]
+fn an_overdue_failure_is_slow_too_where_it_had_run_for_long_enough() {
+    for (slow_after, slow) in [(1, 1), (8, 1), (9, 0), (60, 0)] {
+        let clock = ManualClock::new();
+        let breaker = CircuitBreaker::builder()
+            .window(slow_window().slow_call_duration(Duration::from_secs(slow_after)))
+            .overdue_after(Duration::from_secs(8))
+            .overdue_as(OverdueAs::Failure)
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        let _hanging = breaker.try_acquire().unwrap();
+        clock.advance(Duration::from_secs(9));
+        let window = breaker.snapshot().window.unwrap();
+        assert_eq!((window.calls, window.failures, window.slow), (1, 1, slow), "slow after {slow_after} s");
+    }
+}
