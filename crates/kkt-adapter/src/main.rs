@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         Command::Config(command) => commands::config(&command, env::vars_os()),
         Command::Breaker(command) => block_on(commands::breaker(command)),
         Command::Dlq(command) => block_on(commands::dlq(command)),
+        Command::Completions { shell } => Ok(commands::completions(shell)),
+        Command::Man { dir } => commands::man(dir.as_deref()),
         Command::Buffer(command) => block_on(commands::buffer(command, env::vars_os())),
     };
     outcome.unwrap_or_else(|failure| {

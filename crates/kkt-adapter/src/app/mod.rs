@@ -11,6 +11,7 @@ mod clock;
 mod convert;
 mod demo;
 mod housekeeping;
+mod import;
 mod observer;
 mod parts;
 mod serve;
@@ -18,6 +19,7 @@ mod supervisor;
 mod terminal;
 
 pub use demo::demo;
+pub use import::import;
 pub use parts::App;
 pub use serve::serve;
 

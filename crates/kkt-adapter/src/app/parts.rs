@@ -135,6 +135,7 @@ impl App {
             None => Arc::new(NoHeartbeat),
         };
 
+        let devices = till.clone();
         let http_options = convert::http(config, client.fiscal());
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),
@@ -146,6 +147,7 @@ impl App {
                 metrics,
                 buffer: store,
                 breakers: breakers.clone(),
+                devices: Arc::new(move || Till::devices(&devices)),
                 clock: clock.clone(),
             }),
             events: events.clone(),

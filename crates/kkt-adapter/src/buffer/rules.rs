@@ -6,7 +6,7 @@ use crate::{
         document::{Confirmation, DocumentKind, FiscalDoc},
         entry::{Actor, AuditEvent, Change, Entry, NewEntry, SendOutcome},
         ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
-        lifecycle::{self, State},
+        lifecycle::{self, State, Step},
         receipt::{BodyHash, Receipt},
     },
     ports::BufferError,
@@ -110,6 +110,9 @@ pub(crate) fn change(
     let step = change.step();
     let state = lifecycle::after(document.state, step)
         .ok_or(BufferError::NotAllowed { state: document.state, step })?;
+    if step == Step::Requeue && (document.fiscal.is_none() || !document.kept) {
+        return Err(BufferError::NothingToSend);
+    }
     let mut wire_bytes = None;
     let (actor, detail) = match change {
         Change::StartPrinting => (Actor::system(), String::new()),

@@ -27,6 +27,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Pos, Self::Reader, Self::Operator];
+
     /// The name in the API and the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -34,6 +37,19 @@ impl Role {
             Self::Pos => "pos",
             Self::Reader => "reader",
             Self::Operator => "operator",
+        }
+    }
+
+    /// Whether it allows such a request.
+    #[must_use]
+    pub fn may(self, area: Area, method: &Method) -> bool {
+        let read = matches!(*method, Method::GET | Method::HEAD);
+        match (self, area) {
+            (_, Area::Liveness | Area::Page) | (Self::Operator, _) => true,
+            (Self::Reader, _) => read,
+            (Self::Pos, Area::Till) => true,
+            (Self::Pos, Area::Health) => read,
+            (Self::Pos, Area::Read | Area::Control) => false,
         }
     }
 }
@@ -139,15 +155,7 @@ impl Bearer {
     /// # Errors
     /// 403.
     pub fn enter(&self, area: Area, method: &Method) -> Result<(), ApiError> {
-        let read = matches!(*method, Method::GET | Method::HEAD);
-        let allowed = match (self.role, area) {
-            (_, Area::Liveness | Area::Page) | (Role::Operator, _) => true,
-            (Role::Reader, _) => read,
-            (Role::Pos, Area::Till) => true,
-            (Role::Pos, Area::Health) => read,
-            (Role::Pos, Area::Read | Area::Control) => false,
-        };
-        if allowed {
+        if self.role.may(area, method) {
             return Ok(());
         }
         Err(ApiError::new(

@@ -27,6 +27,7 @@ mod auth;
 mod body;
 mod breakers;
 mod buffer;
+mod codes;
 mod connections;
 mod dashboard;
 mod decide;
@@ -38,6 +39,7 @@ mod events;
 mod gate;
 mod health;
 mod heartbeat;
+mod openapi;
 mod origin;
 mod pages;
 mod query;
@@ -54,7 +56,7 @@ pub use self::{
     auth::{Role, TokenEntry, Tokens},
     events::{EventLog, Limits as EventLimits},
     origin::AllowedHosts,
-    router::{paths, router},
+    router::router,
     server::{ServerLimits, serve},
     tls::Tls,
 };

@@ -34,6 +34,10 @@ pub enum BufferError {
         /// What was asked.
         step: Step,
     },
+    /// Give up: what the OFD would be sent is not there (it was never printed as far as is known, or retention has removed
+    /// it); nothing was changed.
+    #[error("there is nothing to send of it; settle it by other means and resolve it with a note")]
+    NothingToSend,
     /// Give up: there is no such document.
     #[error("no such document")]
     NotFound,

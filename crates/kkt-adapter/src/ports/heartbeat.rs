@@ -1,9 +1,13 @@
 //! How the way to the ERP is.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Whether the ERP takes the adapter's signs of life.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum LinkState {
     /// Too few posts yet to say.
     #[default]

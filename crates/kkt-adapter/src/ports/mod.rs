@@ -19,8 +19,8 @@ pub use buffer::{
 };
 pub use clock::{Clock, Monotonic};
 pub use control::{
-    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, SyncBusy, SyncControl, SyncReport,
-    WorkerView,
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, NetworkStatus, SyncBusy,
+    SyncControl, SyncReport, WorkerView,
 };
 pub use event::Event;
 pub use heartbeat::{HeartbeatStatus, HeartbeatView, LinkState, NoHeartbeat};

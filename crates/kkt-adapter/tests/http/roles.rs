@@ -59,24 +59,46 @@ fn table() -> Vec<Row> {
         post("/v1/kkt/circuit-breakers/ofd/release", json!({}), OPERATOR),
         post("/v1/kkt/circuit-breakers/ofd/reset", json!({}), OPERATOR),
         get("/metrics", PEOPLE),
+        get("/openapi.json", PEOPLE),
     ]
 }
 
-/// Routes that everybody may use, since they tell and change nothing: liveness, the page with its files, the way in.
-const OPEN: [&str; 4] = ["/livez", "/readyz", "/assets/{name}", "/v1/session"];
+/// Routes that let everybody in; what they show depends on who asks.
+const OPEN: [(&str, &str); 7] = [
+    ("get", "/livez"),
+    ("get", "/readyz"),
+    ("get", "/docs"),
+    ("get", "/assets/{name}"),
+    ("get", "/v1/session"),
+    ("post", "/v1/session"),
+    ("delete", "/v1/session"),
+];
 
-#[test]
-fn the_table_knows_every_route() {
-    let fits = |pattern: &str, path: &str| {
-        let path = path.split('?').next().unwrap();
-        let mut parts = pattern.split('/').zip(path.split('/'));
-        pattern.split('/').count() == path.split('/').count()
-            && parts.all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
-    };
-    for pattern in kkt_adapter::http::paths() {
-        let known = OPEN.contains(&pattern) || table().iter().any(|row| fits(pattern, row.1));
-        assert!(known, "{pattern} is in no row: say who may use it");
+#[tokio::test]
+async fn the_table_has_every_route_and_the_document_tells_its_roles() {
+    let shop = guarded().await;
+    let document = shop.ask("secret-of-operator", Method::GET, "/openapi.json", None).await.ok();
+    let mut known: Vec<(String, String, Vec<&str>)> = table()
+        .into_iter()
+        .map(|Row(method, path, _, who)| {
+            let path = path.split('?').next().unwrap_or(path);
+            let path = path.replace("nobody", "{id}").replace("breakers/ofd", "breakers/{key}");
+            // The page at `/` is for everybody, its facts are not.
+            let roles = if path == "/" { [false; 3] } else { who };
+            let roles = ["pos", "reader", "operator"].into_iter().zip(roles).filter(|(_, may)| *may);
+            (method.as_str().to_lowercase(), path, roles.map(|(role, _)| role).collect())
+        })
+        .collect();
+    known.extend(OPEN.map(|(method, path)| (method.to_owned(), path.to_owned(), Vec::new())));
+    let mut told = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let roles = operation["x-roles"].as_array().unwrap().iter().map(|role| role.as_str().unwrap());
+            told.push((method.clone(), path.clone(), roles.collect()));
+        }
     }
+    (known.sort(), told.sort());
+    assert_eq!(told, known);
 }
 
 /// Asks with these headers; the body of a success, which may have no end, is not read.

@@ -43,12 +43,13 @@ pub struct OfflineStats {
 
 const FAULTS_MAX: usize = 100;
 
-struct Stopped {
-    conn: Connection,
-    _lock: folder::Lock,
+pub(super) struct Stopped {
+    pub conn: Connection,
+    pub lock: folder::Lock,
 }
 
-fn stopped(path: &Path) -> Result<Stopped, OpenError> {
+/// Takes the lock and opens the file as it is.
+pub(super) fn stopped(path: &Path) -> Result<Stopped, OpenError> {
     if !path.is_file() {
         let source = io::Error::from(io::ErrorKind::NotFound);
         return Err(OpenError::Unusable { path: path.to_owned(), source });
@@ -61,7 +62,7 @@ fn stopped(path: &Path) -> Result<Stopped, OpenError> {
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
-    Ok(Stopped { conn, _lock: lock })
+    Ok(Stopped { conn, lock })
 }
 
 fn sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
