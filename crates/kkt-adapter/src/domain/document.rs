@@ -180,5 +180,7 @@ pub fn wire(
         rn_kkt: &fiscal.rn_kkt,
         total: fiscal.total,
     };
-    serde_json::to_vec(&body).expect("a document has only string keys and exact numbers")
+    let mut bytes = Vec::with_capacity(1_024);
+    serde_json::to_writer(&mut bytes, &body).expect("a document has only string keys and exact numbers");
+    bytes
 }

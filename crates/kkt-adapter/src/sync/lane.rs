@@ -4,7 +4,7 @@ use super::{
     decide::{Decision, LaneNext, Tries, Verdict, decide},
     engine::Shared,
     gate::Admission,
-    options::{OnRejected, PAGE},
+    options::{CROWDED_TURN, OnRejected, PAGE},
 };
 use crate::{
     domain::{
@@ -190,7 +190,8 @@ impl Lane {
         };
         self.handle.set(LaneState::Sending);
         let began = self.shared.clock.monotonic();
-        let page: VecDeque<Outgoing> = match self.shared.buffer.next(&self.handle.device, None, PAGE).await {
+        let turn = if self.shared.gate.is_crowded() { CROWDED_TURN } else { PAGE };
+        let page: VecDeque<Outgoing> = match self.shared.buffer.next(&self.handle.device, None, turn).await {
             Ok(page) => page.into(),
             Err(error) => {
                 admission.permit.cancel();
@@ -200,7 +201,7 @@ impl Lane {
             }
         };
         let mut settled = Vec::new();
-        let (stretch, place) = self.send_page(page, admission, &mut settled).await;
+        let (stretch, place) = self.send_page(page, turn, admission, &mut settled).await;
         drop(place);
         self.shared.gate.notify();
         if !settled.is_empty() {
@@ -242,17 +243,18 @@ impl Lane {
     async fn send_page(
         &mut self,
         mut page: VecDeque<Outgoing>,
+        turn: usize,
         admission: Admission,
         settled: &mut Vec<Settlement>,
     ) -> (Stretch, tokio::sync::OwnedSemaphorePermit) {
-        let full = page.len() == PAGE;
+        let full = page.len() == turn;
         let Admission { permit, place } = admission;
         let mut next_permit = Some(permit);
         while let Some(document) = page.pop_front() {
             let permit = match next_permit.take() {
                 Some(permit) => permit,
-                None => match self.shared.gate.try_enter() {
-                    Some(admission) => admission.permit,
+                None => match self.shared.gate.try_next() {
+                    Some(permit) => permit,
                     None => return (Stretch::Again, place),
                 },
             };

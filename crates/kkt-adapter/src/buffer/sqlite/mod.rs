@@ -67,7 +67,7 @@ use async_trait::async_trait;
 use command::{Answer, Command};
 use jiff::Timestamp;
 use pool::Readers;
-use row::Damage;
+use row::{Damage, PartBytes};
 use shared::Shared;
 use std::{
     future::ready,
@@ -218,8 +218,9 @@ impl Buffer for SqliteBuffer {
         self.shared.gate.reserve()
     }
 
-    fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {
-        self.ask(|answer| Command::Append { place, entry: Box::new(entry), print_now, answer })
+    fn append(&self, place: Place, mut entry: NewEntry, print_now: bool) -> Pending<Appended> {
+        let body = entry.receipt.take().map(|receipt| PartBytes::new(entry.id, receipt.canonical()));
+        self.ask(|answer| Command::Append { place, entry: Box::new(entry), body, print_now, answer })
     }
 
     fn apply(&self, id: ReceiptId, change: Change) -> Pending<()> {

@@ -151,7 +151,11 @@ fn look_at_header(path: &Path, known_path: bool) -> Result<(), Trouble> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unusable(error).into()),
     };
+    let journal = folder::beside(path, "-journal");
     if header.is_empty() || header == MAGIC {
+        Ok(())
+    } else if known_path && fs::metadata(journal).is_ok_and(|journal| journal.len() > 0) {
+        // The power went while the first page of a new database was written: SQLite takes it back.
         Ok(())
     } else if known_path {
         Err(Trouble::Corrupt("the header is not that of a database".into()))

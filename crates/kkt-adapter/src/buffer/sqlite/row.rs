@@ -93,6 +93,20 @@ pub(super) fn key_hash(key: &str) -> i64 {
     first_8(Sha256::digest(key.as_bytes()).into())
 }
 
+/// A body or wire bytes as they lie in the file.
+pub(super) struct PartBytes {
+    pub bytes: Vec<u8>,
+    pub checksum: i64,
+}
+
+impl PartBytes {
+    /// Of this document.
+    pub(super) fn new(id: ReceiptId, bytes: Vec<u8>) -> Self {
+        let checksum = part_checksum(id, &bytes);
+        Self { bytes, checksum }
+    }
+}
+
 /// The checksum of a body or of wire bytes, bound to the document they belong to.
 pub(super) fn part_checksum(id: ReceiptId, bytes: &[u8]) -> i64 {
     first_8(Sha256::new().chain_update(id.0.as_bytes()).chain_update(bytes).finalize().into())

@@ -255,7 +255,8 @@ impl Run<'_> {
         let Taken { document, body, wire, place, problems } = taken;
         self.report.count(document.state, document.resolved.is_some());
         self.report.problems.extend(problems.into_iter().map(|why| format!("{}: {why}", old.name())));
-        self.store.insert_at(&document, body.as_deref(), wire.as_deref(), place)?;
+        let body = body.map(|bytes| row::PartBytes::new(document.id, bytes));
+        self.store.insert_at(&document, body, wire.as_deref(), place)?;
         let subject = document.id.to_string();
         for mut line in source.events(&old.id, &subject)? {
             line.subject.clone_from(&subject);
