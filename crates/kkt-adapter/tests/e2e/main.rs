@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod breakers;
+mod clock;
 mod harness;
 mod original_cases;
 mod outage;
