@@ -60,3 +60,23 @@ async fn a_device_whose_sends_hang_holds_one_place_and_nobody_else() {
     let fair = Duration::from_millis(2_000 * 10 / (LANES_MAX as u64 - 1));
     assert!(began.elapsed() < fair * 2, "{:?} for what takes {fair:?}", began.elapsed());
 }
+
+// P7: «bounded memory whatever the backlog».
+#[tokio::test(start_paused = true)]
+async fn only_lanes_that_send_hold_documents_and_a_page_of_them_at_most() {
+    let mut shop = Shop::new(options(), |_| Fate::After(Duration::from_secs(7_200)));
+    for n in 0..100 {
+        shop.print(&format!("KKT-{n}"), 300).await;
+    }
+    shop.engine.start();
+    while shop.ofd.attempts().len() < LANES_MAX {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Long enough for the safety net to have woken every lane more than once; all sends still hang.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let asked = shop.pages.asked();
+    let pages: Vec<_> = asked.iter().filter(|limit| **limit > 1).collect();
+    assert_eq!(pages.len(), LANES_MAX, "a page for each lane that sends, none for the 92 that wait");
+    assert!(pages.iter().all(|limit| **limit <= 64), "{pages:?} of 300 that wait on each device");
+    assert_eq!(shop.ofd.attempts().len(), LANES_MAX);
+}

@@ -6,12 +6,15 @@ use kkt_adapter::{
     buffer::MemoryBuffer,
     domain::{
         document::{Confirmation, DocumentKind, FiscalDoc, Outgoing},
-        entry::{Actor, Change, NewEntry},
+        entry::{Actor, AuditEvent, Change, Entry, NewEntry, Settlement},
         ids::{DeviceId, ReceiptId},
         money::Kopecks,
         receipt::BodyHash,
     },
-    ports::{Buffer, Clock, Monotonic, OfdClient, OfdError, Silent, SyncControl},
+    ports::{
+        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, Monotonic, OfdClient, OfdError,
+        Pending, Place, Silent, Stats, StoreHealth, SyncControl,
+    },
     sync::{Breakers, SyncEngine, SyncOptions},
 };
 use std::{
@@ -97,8 +100,76 @@ impl OfdClient for Ofd {
     }
 }
 
+/// The buffer as the lanes have it, and how many documents each page was asked for.
+pub struct Pages {
+    inner: Arc<MemoryBuffer>,
+    asked: Mutex<Vec<usize>>,
+}
+
+impl Pages {
+    pub fn asked(&self) -> Vec<usize> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Buffer for Pages {
+    async fn next(
+        &self,
+        device: &DeviceId,
+        after_fd: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, BufferError> {
+        self.asked.lock().unwrap().push(limit);
+        self.inner.next(device, after_fd, limit).await
+    }
+    fn reserve(&self) -> Result<Place, BufferError> {
+        self.inner.reserve()
+    }
+    fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {
+        self.inner.append(place, entry, print_now)
+    }
+    fn apply(&self, id: ReceiptId, change: Change) -> Pending<()> {
+        self.inner.apply(id, change)
+    }
+    fn settle(&self, outcomes: Vec<Settlement>) -> Pending<()> {
+        self.inner.settle(outcomes)
+    }
+    fn record(&self, event: AuditEvent) -> Pending<()> {
+        self.inner.record(event)
+    }
+    async fn find(&self, by: Lookup) -> Result<Option<Entry>, BufferError> {
+        self.inner.find(by).await
+    }
+    async fn list(&self, filter: ListFilter) -> Result<ListPage, BufferError> {
+        self.inner.list(filter).await
+    }
+    async fn devices_pending(&self) -> Result<Vec<DeviceId>, BufferError> {
+        self.inner.devices_pending().await
+    }
+    async fn devices(&self) -> Result<Vec<DeviceId>, BufferError> {
+        self.inner.devices().await
+    }
+    async fn last_fd(&self, device: &DeviceId) -> Result<Option<u32>, BufferError> {
+        self.inner.last_fd(device).await
+    }
+    async fn audit(&self, subject: Option<String>, limit: usize) -> Result<Vec<AuditEvent>, BufferError> {
+        self.inner.audit(subject, limit).await
+    }
+    async fn stats(&self) -> Result<Stats, BufferError> {
+        self.inner.stats().await
+    }
+    fn health(&self) -> StoreHealth {
+        self.inner.health()
+    }
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
 pub struct Shop {
     pub buffer: Arc<MemoryBuffer>,
+    pub pages: Arc<Pages>,
     pub ofd: Arc<Ofd>,
     pub engine: Arc<SyncEngine>,
     next_fd: BTreeMap<String, u32>,
@@ -108,6 +179,7 @@ impl Shop {
     pub fn new(options: SyncOptions, fate: impl Fn(&Outgoing) -> Fate + Send + Sync + 'static) -> Self {
         let clock = Arc::new(Paused(tokio::time::Instant::now()));
         let buffer = Arc::new(MemoryBuffer::new(100_000, clock.clone()));
+        let pages = Arc::new(Pages { inner: buffer.clone(), asked: Mutex::default() });
         let ofd = Arc::new(Ofd { fate: Box::new(fate), seen: Mutex::default() });
         let breakers = Breakers::new(
             circuit_breaker::Config::new(),
@@ -117,8 +189,8 @@ impl Shop {
             Arc::new(Silent),
         )
         .unwrap();
-        let engine = SyncEngine::new(options, buffer.clone(), ofd.clone(), breakers, clock, Arc::new(Silent));
-        Self { buffer, ofd, engine, next_fd: BTreeMap::new() }
+        let engine = SyncEngine::new(options, pages.clone(), ofd.clone(), breakers, clock, Arc::new(Silent));
+        Self { buffer, pages, ofd, engine, next_fd: BTreeMap::new() }
     }
 
     /// Prints documents on a device; its lane is not told.
