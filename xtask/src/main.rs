@@ -2,6 +2,7 @@
 
 mod bench;
 mod coverage;
+mod fuzz;
 mod needs;
 mod pictures;
 mod run;
@@ -30,6 +31,8 @@ enum Command {
     Pictures,
     /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
     Soak(soak::SoakArgs),
+    /// Coverage-guided fuzzing of every parser that takes outside bytes.
+    Fuzz(fuzz::FuzzArgs),
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Command::Coverage(args) => coverage::run(&args),
         Command::Pictures => pictures::run(),
         Command::Soak(args) => soak::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -48,6 +48,8 @@ mod writer;
 
 pub use offline::{OfflineStats, Report, export, stats, verify};
 pub use options::{OpenError, Point, Probe, SqliteOptions};
+#[cfg(fuzzing)]
+pub use row::reads as fuzz_row;
 
 use super::gate::Gate;
 use crate::{

@@ -63,7 +63,7 @@ impl FiscalMemory {
         let Some(last) = self.last else { return ShiftState::Closed { last: 0 } };
         if last.kind == RecordKind::ShiftClose {
             ShiftState::Closed { last: last.shift }
-        } else if now.at.max(last.at) - last.since >= SHIFT_SECONDS_MAX {
+        } else if now.at.max(last.at).saturating_sub(last.since) >= SHIFT_SECONDS_MAX {
             ShiftState::Expired { number: last.shift }
         } else {
             let since = Timestamp::from_second(last.since).unwrap_or_default();
