@@ -315,8 +315,8 @@ mod tests {
             [("2026-11-26T09:00:00Z", 22 * 60 + 30_u64), ("2016-11-26T09:00:00Z", 23 * 60 + 30)]
         {
             let clock = Hands(Mutex::new((minutes(500), at("2026-11-26T10:00:00Z"))));
-            let mut bench = Bench::default();
-            bench.shift = Some(ShiftState::Open { number: 7, since: at(since), receipts: 1 });
+            let open = ShiftState::Open { number: 7, since: at(since), receipts: 1 };
+            let mut bench = Bench { shift: Some(open), seen: None };
             let mut due = |passed: u64, wall: &str| {
                 *locked(&clock.0) = (minutes(500 + passed), at(wall));
                 bench.is_shift_due(&clock, &Options::default())
