@@ -133,6 +133,7 @@ impl House {
             buffer,
             sync: Arc::new(NoLanes),
             breakers: Arc::new(OneBreaker(CircuitBreaker::builder().build().expect("the defaults"))),
+            heartbeat: Arc::new(NoHeartbeat),
             metrics: Arc::new(NoPage),
             events: Arc::new(EventLog::new(clock.clone(), EventLimits::default())),
             clock,

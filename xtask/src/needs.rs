@@ -1,6 +1,9 @@
 //! Programs that tests need and cargo does not bring.
 
-use crate::run::{succeed, target_dir};
+use crate::{
+    python,
+    run::{succeed, target_dir},
+};
 use anyhow::bail;
 use std::{
     path::PathBuf,
@@ -32,6 +35,16 @@ const NEEDS: &[Need] = &[
         package: "npm",
         why: "fetches axe-core, which looks for barriers in the dashboard",
     },
+    Need {
+        program: "curl",
+        package: "curl",
+        why: "runs the examples of the API's document as they stand there",
+    },
+    Need {
+        program: "python3",
+        package: "python3 python3-venv",
+        why: "runs schemathesis and the validator of the API's document",
+    },
     Need { program: "systemd-analyze", package: "systemd", why: "checks the service unit" },
     Need {
         program: "strace",
@@ -56,12 +69,13 @@ fn axe() -> PathBuf {
     target_dir().join("npm/node_modules/axe-core/axe.min.js")
 }
 
-/// Checks that all are there; with `install`, fetches what is missing by apt and npm.
+/// Checks that all are there; with `install`, fetches what is missing by apt, npm and pip.
 ///
 /// # Errors
 /// Names every program that is missing and the package that brings it.
 pub fn check(install: bool) -> anyhow::Result<()> {
     programs(install, |_| true)?;
+    python::check(install)?;
     if axe().exists() {
         return Ok(());
     }
@@ -96,13 +110,19 @@ fn programs(install: bool, wanted: impl Fn(&Need) -> bool) -> anyhow::Result<()>
             .collect();
         bail!("the tests need programs that are not here:\n{}\nrun it again with --install", list.join("\n"));
     }
-    let apt = |args: &[&str]| {
+    apt(missing.iter().flat_map(|need| need.package.split(' ')))
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// What apt failed with.
+pub fn apt<'a>(packages: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
+    let apt = || {
         let mut command = Command::new("apt-get");
-        command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
-        succeed(&mut command)
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
     };
-    apt(&["update", "-q"])?;
-    let mut args = vec!["install", "-y", "-q", "--no-install-recommends"];
-    args.extend(missing.iter().flat_map(|need| need.package.split(' ')));
-    apt(&args)
+    succeed(apt().args(["update", "-q"]))?;
+    succeed(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages))
 }

@@ -322,6 +322,7 @@ impl Row {
             device: document.device.clone(),
             fd: document.fd()?,
             attempts: document.attempts,
+            request_id: document.request_id.clone(),
             wire: self.wire.clone()?,
         })
     }

@@ -175,13 +175,15 @@ impl Room {
             receipt: None,
             hash: BodyHash::of(format!("{}:{id}", kind.as_str()).as_bytes()),
             notes: Vec::new(),
+            request_id: None,
             created_at: self.clock.wall(),
         };
         if let Appended::Known(_) = self.buffer.append(place, entry, true).await? {
             return Err(BufferError::Failed(format!("the new key {id} is taken already")).into());
         }
         device.count_unprinted();
-        let job = Job { id, kind, pos_id: pos_id.clone(), receipt: None, ask_first: false };
+        let job =
+            Job { id, kind, pos_id: pos_id.clone(), receipt: None, state: State::Printing, ask_first: false };
         let outcome = self.command(bench, device, &job).await;
         let shift = match outcome {
             Outcome::Shift(shift) => Some(shift),

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         document::{Confirmation, Outgoing},
         entry::{Actor, SendOutcome, Settlement},
-        ids::DeviceId,
+        ids::{DeviceId, ReceiptId, RequestId},
         lifecycle::{State, Step},
     },
     ports::{BufferError, Event, ListFilter, OfdError},
@@ -108,7 +108,7 @@ pub(super) struct Lane {
     handle: Arc<LaneHandle>,
     failed_last: bool,
     /// The head that failed last and how much the endpoint had accepted then.
-    last_try: Option<(crate::domain::ids::ReceiptId, u64)>,
+    last_try: Option<(ReceiptId, u64)>,
 }
 
 impl Lane {
@@ -300,6 +300,7 @@ impl Lane {
             accepted_at_last_try: self.last_try.filter(|(last, _)| *last == id).map(|(_, accepted)| accepted),
         };
         crate::fail_point::hit("send.before");
+        let request_id = document.request_id.clone();
         let result = self.call(document).await;
         crate::fail_point::hit("send.after");
         let accepted = match &result {
@@ -308,7 +309,7 @@ impl Lane {
         };
         let decision = decide(&self.shared.options, tries, accepted, &result);
         self.last_try = Some((id, accepted_before));
-        self.report(id, &result, &decision);
+        self.report(id, request_id.as_ref(), &result, &decision);
         tell(permit, decision.endpoint, &result);
         tell(device_permit, decision.device, &result);
         if let Some(outcome) = decision.settle {
@@ -331,17 +332,19 @@ impl Lane {
 
     fn report(
         &mut self,
-        id: crate::domain::ids::ReceiptId,
+        id: ReceiptId,
+        request_id: Option<&RequestId>,
         result: &Result<Confirmation, OfdError>,
         decision: &Decision,
     ) {
         self.failed_last = result.is_err();
         let device = &self.handle.device;
+        let request_id = request_id.map(RequestId::as_str);
         match result {
             Ok(_) => {
                 self.handle.synced.fetch_add(1, Ordering::Relaxed);
                 self.handle.set_error(None);
-                tracing::debug!(%device, receipt_id = %id, "delivered");
+                tracing::info!(%device, receipt_id = %id, request_id, from = "printed", to = "synced", "delivered");
                 return;
             }
             Err(error) => self.handle.set_error(Some(error.to_string())),
@@ -350,12 +353,14 @@ impl Lane {
         let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         match (&decision.settle, result) {
             (Some(SendOutcome::Dead { .. }), _) => {
-                tracing::error!(%device, receipt_id = %id, %error, alarm = "dead_letter", "into the dead letters");
+                tracing::error!(%device, receipt_id = %id, request_id, %error, from = "printed", to = "dead", alarm = "dead_letter", "into the dead letters");
             }
             (_, Err(OfdError::Unauthorised(_))) => {
-                tracing::error!(%device, receipt_id = %id, %error, alarm = "unauthorised", "this device's credentials are refused");
+                tracing::error!(%device, receipt_id = %id, request_id, %error, alarm = "unauthorised", "this device's credentials are refused");
             }
-            _ => tracing::warn!(%device, receipt_id = %id, %error, "not delivered, will be tried again"),
+            _ => {
+                tracing::warn!(%device, receipt_id = %id, request_id, %error, "not delivered, will be tried again")
+            }
         }
     }
 }

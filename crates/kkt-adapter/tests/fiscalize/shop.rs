@@ -136,7 +136,7 @@ impl Shop {
     }
 
     pub async fn sell(&self, key: &str, receipt: Receipt) -> Result<Sale, TillError> {
-        self.till.sell(key.parse().unwrap(), receipt, Vec::new()).await
+        self.till.sell(key.parse().unwrap(), receipt, Vec::new(), "request-1".parse().unwrap()).await
     }
 
     /// Sells and expects a printed document; answers its ФД number.

@@ -32,6 +32,7 @@ mod command;
 mod disk;
 mod figures;
 mod folder;
+mod import;
 mod names;
 mod offline;
 mod open;
@@ -46,6 +47,7 @@ mod shared;
 mod store;
 mod writer;
 
+pub use import::{ImportError, ImportReport, import};
 pub use offline::{OfflineStats, Report, export, stats, verify};
 pub use options::{OpenError, Point, Probe, SqliteOptions};
 #[cfg(fuzzing)]

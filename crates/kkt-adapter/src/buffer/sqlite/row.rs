@@ -7,13 +7,14 @@ use crate::{
     buffer::rules::Document,
     domain::{
         document::DocumentKind,
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
         lifecycle::State,
         receipt::BodyHash,
     },
 };
 use jiff::Timestamp;
 use rusqlite::Row;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -125,6 +126,23 @@ pub(super) struct Raw {
     pub kept: i64,
 }
 
+/// The column `notes`: a list of texts, and with it, where there is one, the id of the request. It stands here and
+/// not in a column of its own, which the rows of earlier files would lack.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Notes {
+    Alone(Vec<String>),
+    Of { request_id: RequestId, notes: Vec<String> },
+}
+
+fn notes_column(document: &Document) -> Option<Notes> {
+    let notes = document.notes.clone();
+    match document.request_id.clone() {
+        Some(request_id) => Some(Notes::Of { request_id, notes }),
+        None => (!notes.is_empty()).then_some(Notes::Alone(notes)),
+    }
+}
+
 impl Raw {
     /// The row of a document.
     pub(super) fn of(document: &Document) -> Self {
@@ -138,7 +156,7 @@ impl Raw {
             device: document.device.as_str().to_owned(),
             state: state_code(document.state),
             hash: document.hash.0,
-            notes: (!document.notes.is_empty()).then(|| serde_json::to_string(&document.notes).expect(json)),
+            notes: notes_column(document).map(|notes| serde_json::to_string(&notes).expect(json)),
             fiscal: document.fiscal.as_ref().map(|fiscal| serde_json::to_string(fiscal).expect(json)),
             attempts: i64::from(document.attempts),
             last_error: document.last_error.clone(),
@@ -207,6 +225,13 @@ impl Raw {
             (None, None) => None,
             _ => return None,
         };
+        let (notes, request_id) = match self.notes {
+            Some(json) => match serde_json::from_str(&json).ok()? {
+                Notes::Alone(notes) => (notes, None),
+                Notes::Of { notes, request_id } => (notes, Some(request_id)),
+            },
+            None => (Vec::new(), None),
+        };
         Some(Document {
             id: ReceiptId(Uuid::from_bytes(self.id)),
             key: self.key.parse::<IdempotencyKey>().ok()?,
@@ -220,10 +245,8 @@ impl Raw {
             device: self.device.parse::<DeviceId>().ok()?,
             state: state_of(self.state)?,
             hash: BodyHash(self.hash),
-            notes: match self.notes {
-                Some(json) => serde_json::from_str(&json).ok()?,
-                None => Vec::new(),
-            },
+            notes,
+            request_id,
             fiscal: match self.fiscal {
                 Some(json) => Some(serde_json::from_str(&json).ok()?),
                 None => None,

@@ -136,7 +136,17 @@ fn document_with_parts(
     let part = |part| read::bytes(conn, part, seq, document.id).ok().and_then(Result::ok);
     let (body, wire) = (part(Part::Body), part(Part::Wire));
     let slice = |part: &Option<Option<Vec<u8>>>| part.clone().flatten();
-    store.insert(Some(seq), document, slice(&body).as_deref(), slice(&wire).as_deref()).map_err(sql)?;
+    // No checksum covers the place in the lane; a ФД number that differs from it would be a rotten one.
+    let place = conn
+        .prepare_cached("SELECT fd FROM documents WHERE seq = ?")
+        .and_then(|mut s| s.query_row([seq], |row| row.get::<_, Option<i64>>(0)))
+        .ok()
+        .flatten()
+        .filter(|place| *place < 0)
+        .or(document.fd().map(i64::from));
+    store
+        .insert_row(Some(seq), document, slice(&body).as_deref(), slice(&wire).as_deref(), place)
+        .map_err(sql)?;
     saved.documents += 1;
     for (lost, part) in [(body.is_none(), Part::Body), (wire.is_none(), Part::Wire)] {
         if lost {

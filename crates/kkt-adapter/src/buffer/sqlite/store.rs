@@ -151,6 +151,30 @@ impl Store {
         body: Option<&[u8]>,
         wire: Option<&[u8]>,
     ) -> Result<(), Fault> {
+        self.insert_row(seq, document, body, wire, document.fd().map(i64::from))
+    }
+
+    /// Writes a document of another adapter with its parts. Lanes go by `place` instead of its ФД number, which was not
+    /// counted by a ФН that this adapter knows.
+    pub(super) fn insert_at(
+        &mut self,
+        document: &Document,
+        body: Option<&[u8]>,
+        wire: Option<&[u8]>,
+        place: i64,
+    ) -> Result<(), Fault> {
+        self.insert_row(None, document, body, wire, Some(place))
+    }
+
+    /// `place` is what the column `fd` takes: the ФД number, or a number below zero of what came from elsewhere.
+    pub(super) fn insert_row(
+        &mut self,
+        seq: Option<i64>,
+        document: &Document,
+        body: Option<&[u8]>,
+        wire: Option<&[u8]>,
+        place: Option<i64>,
+    ) -> Result<(), Fault> {
         let pos = self.names.till(document.pos_id.as_str());
         let device = self.names.device(document.device.as_str());
         self.names.flush_fresh(&self.conn)?;
@@ -174,7 +198,7 @@ impl Store {
                 raw.hash,
                 raw.notes,
                 raw.fiscal,
-                document.fd(),
+                place,
                 raw.attempts,
                 raw.last_error,
                 raw.confirmation,
@@ -270,11 +294,12 @@ impl Store {
         Ok(found)
     }
 
+    /// A place in the lane once given stays.
     pub(super) fn update(&mut self, seq: i64, document: &Document) -> Result<(), Fault> {
         let raw = Raw::of(document);
         self.conn
             .prepare_cached(
-                "UPDATE documents SET state = ?, fiscal = ?, fd = ?, attempts = ?, last_error = ?, \
+                "UPDATE documents SET state = ?, fiscal = ?, fd = coalesce(fd, ?), attempts = ?, last_error = ?, \
                  confirmation = ?, printed_at = ?, ended_at = ?, resolved_at = ?, resolved_note = ?, kept = ?, \
                  checksum = ? WHERE seq = ?",
             )?

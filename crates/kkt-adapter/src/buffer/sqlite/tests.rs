@@ -33,6 +33,7 @@ fn entry(key: &str) -> NewEntry {
         receipt: None,
         hash: BodyHash::of(b""),
         notes: vec!["x".repeat(3_000)],
+        request_id: None,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }
