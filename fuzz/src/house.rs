@@ -12,7 +12,7 @@ use kkt_adapter::{
     kkt::virtual_kkt::{VirtualFleet, VirtualOptions},
     ports::{
         BreakerCommand, BreakerControl, BreakerError, BreakerView, BufferError, Clock, MetricsPage,
-        Monotonic, Silent, SyncBusy, SyncControl, SyncReport, WorkerView,
+        Monotonic, NoHeartbeat, Silent, SyncBusy, SyncControl, SyncReport, WorkerView,
     },
 };
 use std::{sync::Arc, time::Duration};

@@ -85,7 +85,7 @@ pub fn http(data: &[u8]) {
 
 /// What is answered to everybody.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/livez" | "/readyz" | "/" | "/v1/session") || path.starts_with("/assets/")
+    matches!(path, "/livez" | "/readyz" | "/" | "/docs" | "/v1/session") || path.starts_with("/assets/")
 }
 
 async fn well_formed(response: Response, path: &str) {
