@@ -3,6 +3,7 @@
 mod bench;
 mod coverage;
 mod deb;
+mod fuzz;
 mod mutants;
 mod needs;
 mod pictures;
@@ -37,6 +38,8 @@ enum Command {
     Pictures,
     /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
     Soak(soak::SoakArgs),
+    /// Coverage-guided fuzzing of every parser that takes outside bytes.
+    Fuzz(fuzz::FuzzArgs),
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Command::Mutants(args) => mutants::run(&args),
         Command::Pictures => pictures::run(),
         Command::Soak(args) => soak::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

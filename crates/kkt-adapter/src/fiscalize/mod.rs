@@ -61,8 +61,8 @@ use crate::{
         receipt::Receipt,
     },
     ports::{
-        Buffer, BufferError, Clock, DeviceView, KktError, KktFleet, Observer, Sale, SaleStatus, ShiftState,
-        Till, TillError, Verdict,
+        Buffer, BufferError, Calendar, Clock, DeviceView, KktError, KktFleet, Observer, Sale, SaleStatus,
+        ShiftState, Till, TillError, Verdict,
     },
 };
 use async_trait::async_trait;
@@ -88,6 +88,7 @@ struct Room {
     buffer: Arc<dyn Buffer>,
     fleet: Arc<dyn KktFleet>,
     clock: Arc<dyn Clock>,
+    calendar: Calendar,
     observer: Arc<dyn Observer>,
     options: Options,
     devices: Devices,
@@ -120,10 +121,12 @@ impl Fiscalizer {
         observer: Arc<dyn Observer>,
         options: Options,
     ) -> Self {
+        let calendar = Calendar::new(clock.as_ref());
         Self(Arc::new(Room {
             buffer,
             fleet,
             clock,
+            calendar,
             observer,
             options,
             devices: Devices::default(),

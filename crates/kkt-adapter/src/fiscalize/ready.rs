@@ -3,7 +3,7 @@
 
 use super::{
     Room,
-    device::{Bench, Device, is_shift_due},
+    device::{Bench, Device},
     print::{Ended, Job, Outcome},
     refusal::{Refusal, no_answer},
 };
@@ -37,7 +37,7 @@ impl Room {
             let shift = self.shift_of(bench, device).await?;
             let kind = match shift {
                 ShiftState::Closed { .. } => DocumentKind::ShiftOpen,
-                _ if is_shift_due(shift, self.clock.wall(), &self.options) => DocumentKind::ShiftClose,
+                _ if bench.is_shift_due(self.clock.as_ref(), &self.options) => DocumentKind::ShiftClose,
                 _ => return Ok(()),
             };
             match self.shift_document(bench, device, pos_id, kind).await?.1 {

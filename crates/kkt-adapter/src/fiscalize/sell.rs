@@ -89,7 +89,9 @@ impl Room {
             created_at: self.clock.wall(),
         };
         // Nothing in the way: taken and about to be printed in one commit.
-        let bench = device.try_lock().filter(|b| b.is_ready(&device, self.clock.wall(), &self.options));
+        let bench = device
+            .try_lock()
+            .and_then(|mut b| b.is_ready(&device, self.clock.as_ref(), &self.options).then_some(b));
         match self.buffer.append(place, entry, bench.is_some()).await? {
             Appended::Stored => {
                 device.count_unprinted();

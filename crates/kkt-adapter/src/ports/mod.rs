@@ -17,7 +17,7 @@ mod till;
 pub use buffer::{
     Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, Pending, Place, Stats, StoreHealth,
 };
-pub use clock::{Clock, Monotonic};
+pub use clock::{Calendar, Clock, Monotonic};
 pub use control::{
     BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, NetworkStatus, SyncBusy,
     SyncControl, SyncReport, WorkerView,

@@ -232,6 +232,19 @@ fn whatever_is_left_of_the_file_the_start_succeeds() {
     }
 }
 
+// P8: found by the fuzzer. Where a store of ours has been, a header that names nobody is damage.
+#[test]
+fn a_header_that_no_longer_names_us_is_damage_and_all_documents_are_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 20);
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    conn.pragma_update(None, "application_id", 7).unwrap();
+    drop(conn);
+    let buffer = open(folder.path());
+    assert_eq!(block_on(count_found(&buffer, 20)), 20);
+    assert_eq!(set_aside(folder.path()).len(), 1, "the damaged one is kept");
+}
+
 // P8: a crash while the damaged file is being moved or copied
 #[test]
 fn a_salvage_that_was_cut_is_finished_by_the_next_start() {

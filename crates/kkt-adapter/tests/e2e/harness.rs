@@ -166,10 +166,23 @@ impl Adapter {
 
     /// Posts a sale under a key.
     pub async fn sell_as(&self, pos: &str, key: &str, total: &str) -> reqwest::Result<(u16, bool, Value)> {
+        self.posted(pos, key, total).await
+    }
+
+    /// The same, for a task of its own.
+    pub fn posted(
+        &self,
+        pos: &str,
+        key: &str,
+        total: &str,
+    ) -> impl Future<Output = reqwest::Result<(u16, bool, Value)>> + use<> {
         let request = self.http.post(format!("{}/v1/kkt/receipt", self.url)).header("Idempotency-Key", key);
-        let answer = request.json(&sale(pos, total)).send().await?;
-        let replayed = answer.headers().contains_key("idempotent-replayed");
-        Ok((answer.status().as_u16(), replayed, answer.json().await?))
+        let request = request.json(&sale(pos, total));
+        async move {
+            let answer = request.send().await?;
+            let replayed = answer.headers().contains_key("idempotent-replayed");
+            Ok((answer.status().as_u16(), replayed, answer.json().await?))
+        }
     }
 
     /// A sale under a key of its own that must be printed.

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod breakers;
+mod clock;
 mod harness;
 mod heartbeat;
 mod import;

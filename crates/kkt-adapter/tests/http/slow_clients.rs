@@ -26,7 +26,8 @@ async fn closed(stream: &mut TcpStream) -> bool {
     !matches!(read, Ok(1..))
 }
 
-#[tokio::test]
+// Time is the test's own: it goes on when everybody waits, so the drip costs none.
+#[tokio::test(start_paused = true)]
 async fn dripped_headers_are_cut_and_the_drip_does_not_prolong_them() {
     let shop = Shop::open(Setup { limits: limits(), ..Setup::default() }).await;
     let (mut read, mut write) = TcpStream::connect(shop.address).await.unwrap().into_split();
@@ -104,7 +105,7 @@ async fn more_bad_connections_than_places_do_not_starve_good_requests() {
     assert!(shop.row("bad").await.is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_connection_at_work_is_never_closed_for_another() {
     let limits = ServerLimits { max_connections: 1, ..limits() };
     let shop = std::sync::Arc::new(Shop::open(Setup { limits, ..Setup::default() }).await);

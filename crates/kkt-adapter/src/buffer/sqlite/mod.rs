@@ -50,6 +50,8 @@ mod writer;
 pub use import::{ImportError, ImportReport, import};
 pub use offline::{OfflineStats, Report, export, stats, verify};
 pub use options::{OpenError, Point, Probe, SqliteOptions};
+#[cfg(fuzzing)]
+pub use row::reads as fuzz_row;
 
 use super::gate::Gate;
 use crate::{

@@ -322,6 +322,37 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<(i64, Document), Da
     Ok(raw.document().map(|document| (seq, document)).ok_or(damage))
 }
 
+/// For the fuzzer: reads a row of these columns (those of `select!` from the id on) under the checksum that its content
+/// has, so that the bytes get past it. Says whether they made a document.
+///
+/// # Panics
+/// If a document that was read is written and read as another one, or a wrong checksum is not noticed.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn reads(columns: &[rusqlite::types::Value; 18]) -> bool {
+    let conn = rusqlite::Connection::open_in_memory().expect("memory");
+    let marks = ["?"; 18].join(", ");
+    let sql = format!("SELECT 1, {marks}, ?");
+    let mut statement = conn.prepare(&sql).expect("a row");
+    let mut under = |columns: &[rusqlite::types::Value; 18], checksum: i64| {
+        let checksum = rusqlite::types::Value::Integer(checksum);
+        let all = rusqlite::params_from_iter(columns.iter().chain([&checksum]));
+        statement
+            .query_row(all, |row| Ok((Raw::get(row).ok().map(|(raw, _)| raw.checksum()), read(row)?)))
+            .expect("a row at hand does no I/O")
+    };
+    let (right, under_zero) = under(columns, 0);
+    let Some(right) = right else {
+        assert!(under_zero.is_err());
+        return false;
+    };
+    assert!(right == 0 || under_zero.is_err(), "a wrong checksum is damage");
+    let (_, Ok((_, document))) = under(columns, right) else { return false };
+    let again = Raw::of(&document);
+    assert_eq!(again.document().as_ref(), Some(&document), "read, written, read");
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
