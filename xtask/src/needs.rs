@@ -19,6 +19,8 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need { program: "cc", package: "gcc libc6-dev", why: "compiles the bundled SQLite and links every test" },
+    Need { program: "c++", package: "g++", why: "compiles libFuzzer" },
+    Need { program: "faketime", package: "faketime", why: "sets the wall clock of a running adapter" },
     Need { program: "promtool", package: "prometheus", why: "checks and unit-tests the alert rules" },
     // By its path: a shell has a `kill` of its own, which the tests cannot start.
     Need { program: "/usr/bin/kill", package: "procps", why: "sends the adapter its signals" },
@@ -72,7 +74,7 @@ fn axe() -> PathBuf {
 /// # Errors
 /// Names every program that is missing and the package that brings it.
 pub fn check(install: bool) -> anyhow::Result<()> {
-    programs(install)?;
+    programs(install, |_| true)?;
     python::check(install)?;
     if axe().exists() {
         return Ok(());
@@ -88,8 +90,16 @@ pub fn check(install: bool) -> anyhow::Result<()> {
     succeed(npm.arg(AXE))
 }
 
-fn programs(install: bool) -> anyhow::Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(need.program)).collect();
+/// As [`check`], for one program.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_only(program: &str, install: bool) -> anyhow::Result<()> {
+    programs(install, |need| need.program == program)
+}
+
+fn programs(install: bool, wanted: impl Fn(&Need) -> bool) -> anyhow::Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| wanted(need) && !is_there(need.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -42,7 +42,7 @@ pub struct Goal {
 pub enum Bound {
     /// Nanoseconds a call.
     Nanos(f64),
-    /// Times its own figure with one thread.
+    /// Times its own figure with one thread, and times what the CPUs' sharing a core costs an empty loop.
     TimesOneThread(f64),
     /// Nanoseconds a call above this floor with as many threads.
     FloorPlus(&'static str, f64),

@@ -167,6 +167,10 @@ impl Report<'_> {
 
     fn print_goals(&self) {
         println!("\n### Goals\n");
+        println!(
+            "With two threads an empty loop takes {:.2} times as long as with one, and so may a call.\n",
+            self.sharing()
+        );
         println!("| row | threads | goal | ours | | fastest in the row |");
         println!("|---|--:|--:|--:|---|---|");
         for case in self.cases.iter().filter(|case| case.floor.is_some()) {
@@ -196,10 +200,16 @@ impl Report<'_> {
         println!("| {} | {threads} | {wanted} | {ours:.1} | {verdict} | {fastest} |", case.name);
     }
 
+    /// How much longer an empty loop takes with two threads than with one: twice, where their CPUs share a core.
+    fn sharing(&self) -> f64 {
+        let empty = |threads| self.median("floor", "empty loop", threads);
+        (empty(2) / empty(1)).max(1.0)
+    }
+
     fn bound(&self, case: &Case, goal: &Goal) -> f64 {
         match goal.bound {
             Bound::Nanos(nanos) => nanos,
-            Bound::TimesOneThread(times) => times * self.median(case.name, OURS, 1),
+            Bound::TimesOneThread(times) => times * self.sharing() * self.median(case.name, OURS, 1),
             Bound::FloorPlus(floor, nanos) => self.median("floor", floor, goal.threads) + nanos,
         }
     }

@@ -1,6 +1,7 @@
 //! The circuit breaker that programs use: a handle to one shared [`Shell`].
 
 mod builder;
+mod hold;
 mod manual;
 mod record;
 mod run;
@@ -8,6 +9,7 @@ mod shell;
 mod word;
 
 pub use builder::Builder;
+pub(crate) use hold::{Hold, Mooring};
 pub use manual::Commands;
 pub(crate) use shell::Shell;
 
@@ -26,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A circuit breaker. Cloning it is cheap, and the clones are the same breaker.
-#[derive(Clone)]
 pub struct CircuitBreaker {
     shell: Arc<Shell>,
 }
@@ -77,7 +78,7 @@ impl CircuitBreaker {
             Some(generation) => Grant::untimed(generation),
             None => self.shell.acquire()?,
         };
-        Ok(Permit::new(Arc::clone(&self.shell), grant))
+        Ok(Permit::new(self.hold(), grant))
     }
 
     /// This breaker for calls whose results mean something of their own: `classifier` sees the whole result and how
@@ -211,7 +212,8 @@ impl CircuitBreaker {
     /// As [`try_acquire`](CircuitBreaker::try_acquire), with the call timed whatever the configuration needs.
     #[cfg(feature = "tower")]
     pub(crate) fn try_acquire_timed(&self) -> Result<Permit, Rejected> {
-        Ok(Permit::new(Arc::clone(&self.shell), self.shell.acquire_timed()?))
+        let grant = self.shell.acquire_timed()?;
+        Ok(Permit::new(self.hold(), grant))
     }
 
     /// Whether a permit would be rejected right now.
@@ -228,11 +230,6 @@ impl CircuitBreaker {
     /// CLOSED as last published, without a look: tells nobody anything.
     pub(crate) fn reads_closed(&self) -> bool {
         self.shell.reads_closed()
-    }
-
-    /// How many handles, permits and running calls hold this breaker.
-    pub(crate) fn holders(&self) -> usize {
-        Arc::strong_count(&self.shell)
     }
 }
 

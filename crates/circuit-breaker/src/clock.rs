@@ -99,13 +99,22 @@ pub struct SystemClock {
 }
 
 /// Several ticks: one can be held up.
-const COARSE_LAG: Duration = Duration::from_millis(50);
+const COARSE_LAG_NS: u64 = 50_000_000;
 
 impl SystemClock {
     /// The machine's clock; asks the kernel once how coarse its coarse clock is.
     pub fn new() -> Self {
         static HAS_COARSE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
         SystemClock { has_coarse: *HAS_COARSE.get_or_init(platform::has_coarse) }
+    }
+}
+
+impl SystemClock {
+    /// The coarse time of the machine, which has one, if that is enough to tell that `deadline` has not come.
+    #[inline(always)]
+    pub(crate) fn coarse_before(deadline: Tick) -> Option<Tick> {
+        let coarse = platform::coarse();
+        (coarse.plus(COARSE_LAG_NS) < deadline).then_some(coarse)
     }
 }
 
@@ -128,7 +137,7 @@ impl Clock for SystemClock {
 
     #[inline]
     fn coarse_lag(&self) -> Duration {
-        if self.has_coarse { COARSE_LAG } else { Duration::ZERO }
+        if self.has_coarse { Duration::from_nanos(COARSE_LAG_NS) } else { Duration::ZERO }
     }
 }
 
@@ -140,6 +149,7 @@ mod platform {
     /// The longest tick there is: 100 a second.
     const COARSEST_NS: u64 = 10_000_000;
 
+    #[inline(always)]
     fn tick(time: Timespec) -> Tick {
         // Both parts of a monotonic time are never negative.
         Tick((time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
@@ -264,6 +274,11 @@ impl Source {
             Source::System(clock) => clock.coarse(),
             Source::Other(clock) => clock.coarse(),
         }
+    }
+
+    /// Whether it is the machine's, and that has a coarse one.
+    pub(crate) fn has_coarse(&self) -> bool {
+        matches!(self, Source::System(clock) if clock.has_coarse)
     }
 
     /// Now, well enough to compare with `deadline`: the coarse time while that is far away, the precise one from then

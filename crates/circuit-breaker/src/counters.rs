@@ -8,6 +8,7 @@
 //! The first thread owns the cell inside the breaker. A second thread makes a row of further cells, once: a breaker
 //! that is never contended pays no memory for them.
 
+use crate::breaker::Mooring;
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
@@ -30,9 +31,10 @@ const NOBODY: u64 = 0;
 type Cell = [AtomicU64; TOTALS];
 
 /// The cells of one thread number on their own pair of cache lines.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[repr(align(128))]
 struct Place {
+    mooring: Mooring,
     /// Written by the thread of this number alone.
     own: Cell,
     /// Written by the threads whose number is beyond the row, and by those that have none.
@@ -41,7 +43,7 @@ struct Place {
 
 /// Whose the first cell is, and where the others are. Every call reads it and hardly any writes it, so it lies apart
 /// from the cells.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Directory {
     first_owner: AtomicU64,
     row: OnceLock<Box<[Place]>>,
@@ -68,7 +70,23 @@ pub(crate) struct Counters<'a> {
     pub(crate) first: &'a First,
 }
 
-impl Counters<'_> {
+impl<'a> Counters<'a> {
+    /// Where this thread keeps what is its alone; none for the first, and for those that have no place.
+    #[inline]
+    pub(crate) fn mooring(self) -> Option<&'a Mooring> {
+        let thread = thread::number();
+        if thread == NOBODY || self.directory.first_owner.load(Ordering::Relaxed) == thread {
+            return None;
+        }
+        let place = self.directory.row.get()?.get(thread as usize)?;
+        Some(&place.mooring)
+    }
+
+    /// All such places.
+    pub(crate) fn moorings(self) -> impl Iterator<Item = &'a Mooring> {
+        self.directory.row.get().map_or(&[][..], |row| row).iter().map(|place| &place.mooring)
+    }
+
     /// Adds one.
     #[inline]
     pub(crate) fn add(self, total: Total) {

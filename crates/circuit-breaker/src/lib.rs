@@ -90,12 +90,13 @@
 //!
 //! A successful call through a CLOSED breaker without failures to forget reads one shared word and adds one to a counter
 //! that only its thread writes: no lock, no shared write, no allocation, no clock. With failures in a count or time window
-//! it is one compare-and-swap. An open circuit rejects after reading a coarse clock. Everything else takes one short lock,
+//! it is one compare-and-swap. A [`Permit`] counts a reference besides, each thread in a place of its own. An open circuit
+//! rejects after reading a coarse clock. Everything else takes one short lock,
 //! under which no code of the caller's runs.
 //!
 //! # Limits
 //!
-//! The breakers of several processes do not share their state (rules B22 and on are not built). With panic=abort there is
+//! The breakers of several processes do not share their state (rules B22 and on are not built; [`state`] says where they would join). With panic=abort there is
 //! no unwinding, so a panic is not recorded.
 #![forbid(unsafe_code)]
 

@@ -5,23 +5,22 @@
 //! 2. It carries the generation that granted it; an outcome in any other decides nothing (B11).
 //! 3. Dropped without an outcome it frees its slot at once, whatever the reason (B10).
 
-use crate::breaker::Shell;
+use crate::breaker::Hold;
 use crate::state::{Grant, Outcome};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The right to make one call. Say how the call ended, or drop it: then `on_drop` says what that means (B10).
 #[must_use = "a permit dropped at once counts as abandoned; say how the call ended"]
 pub struct Permit {
-    shell: Arc<Shell>,
+    shell: Hold,
     grant: Grant,
     is_open: bool,
 }
 
 impl Permit {
     #[inline]
-    pub(crate) fn new(shell: Arc<Shell>, grant: Grant) -> Self {
+    pub(crate) fn new(shell: Hold, grant: Grant) -> Self {
         Permit { shell, grant, is_open: true }
     }
 

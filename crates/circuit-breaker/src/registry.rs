@@ -249,7 +249,7 @@ impl Registry {
             let idle: Vec<_> = write(shard)
                 .extract_if(|_, entry| {
                     let used = entry.used.load(Ordering::Relaxed) > idle_since;
-                    !used && entry.breaker.holders() == 1 && entry.breaker.reads_closed()
+                    !used && !entry.breaker.is_held_elsewhere() && entry.breaker.reads_closed()
                 })
                 .collect();
             evicted += idle.len();

@@ -17,6 +17,16 @@
 //! | a permit is lost without an outcome | its drop frees the slot (B10); half_open_timeout ends the generation if not (B9) |
 //! | a deadline overflows | it saturates to "never" |
 //! | a configuration makes a threshold unreachable while probing | one probe at a time is let through (see [`Core::step`]) |
+//!
+//! # The seam for shared state (B22 and on, not built)
+//!
+//! A [`Core`] knows no clock, no thread and no chance but its seed, so whoever takes the same inputs makes the same
+//! decisions. Replicas that share a key would read one log of [`Input`]s, each into a core of its own: a transition is
+//! decided once because all decide it alike (B22), at the times of the store's clock (B26). Probes leased ahead are
+//! [`Input::Acquire`]s that a background task appends (B25); the end of a lease is a dropped outcome that anyone may
+//! append (B23). A replica that is cut off goes on with its copy (B24), and its own breaker, which has a core of its
+//! own, opens at once (B24a). None of it changes the core; the custom backoff function alone would have to be the same.
+//! `tests/core.rs` holds what this rests on.
 
 mod effects;
 mod kinds;

@@ -1,7 +1,7 @@
 //! Time is monotonic; the wall clock is only shown (B14).
 #![allow(clippy::unwrap_used)]
 
-use circuit_breaker::{CircuitBreaker, Clock, ManualClock, State, SystemClock, Tick};
+use circuit_breaker::{CallError, CircuitBreaker, Clock, ManualClock, Rule, State, SystemClock, Tick};
 use std::time::{Duration, SystemTime};
 
 // B14
@@ -80,6 +80,34 @@ fn a_lagging_coarse_clock_delays_no_transition() {
         assert_eq!(breaker.state(), State::HalfOpen);
         assert!(breaker.snapshot().state_age.is_zero());
     }
+}
+
+// B5, B6, B19c: by the machine's clock, whose coarse half answers while the deadline is far and the precise one near it.
+#[test]
+fn by_the_machines_clock_an_open_circuit_rejects_until_its_deadline_and_not_beyond() {
+    let recovery = Duration::from_millis(120); // The coarse clock is asked until 50 ms before.
+    let (clock, patience) = (SystemClock::new(), Duration::from_secs(60));
+    let breaker = CircuitBreaker::builder().failure_threshold(1).recovery_timeout(recovery).build().unwrap();
+    let before = clock.now();
+    breaker.call(|| Err::<(), _>("down")).unwrap_err();
+    let mut rejections = 0;
+    while let Err(error) = breaker.call(|| Ok::<_, &str>(())) {
+        let CallError::Rejected(rejected) = error else { panic!("{error:?}") };
+        assert!((Duration::from_nanos(1)..=recovery).contains(&rejected.retry_after()), "{rejected:?}");
+        assert!(rejected.state_age() <= recovery);
+        assert_eq!((rejected.state(), rejected.generation()), (State::Open, 1));
+        let reason = rejected.reason();
+        assert_eq!((reason.rule, reason.seen, reason.of), (Rule::ConsecutiveFailures, 1, 1));
+        let permit = breaker.try_acquire();
+        assert!(permit.is_err() || breaker.state() == State::HalfOpen);
+        rejections += 1;
+        assert!(clock.now().since(before) < patience, "still open");
+    }
+    let opened_for = breaker.snapshot().time_in_state.of(State::Open);
+    assert_eq!(opened_for, recovery, "stamped with the deadline");
+    assert!(clock.now().since(before) >= recovery, "not early");
+    assert!(rejections > 0);
+    assert!(breaker.snapshot().rejected >= rejections);
 }
 
 #[test]

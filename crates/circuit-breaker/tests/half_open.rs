@@ -107,3 +107,17 @@ fn an_idle_half_open_breaker_waits() {
     clock.advance(RECOVERY * 1_000);
     assert_eq!(breaker.snapshot().generation, 2);
 }
+
+// B9, R4: the timeout that the first probe began goes on when another one is cancelled.
+#[test]
+fn a_cancelled_probe_does_not_stop_the_timeout_of_one_in_flight() {
+    let clock = ManualClock::new();
+    let breaker = half_open(&clock, 2, 2);
+    let hanging = breaker.try_acquire().unwrap();
+    clock.advance(RECOVERY / 2);
+    breaker.try_acquire().unwrap().cancel();
+    clock.advance(RECOVERY / 2);
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.explain().reason.rule, Rule::HalfOpenTimeout);
+    drop(hanging);
+}

@@ -243,3 +243,50 @@ fn a_cause_that_panics_or_calls_the_breaker_back_does_no_harm() {
     assert!(breaker.explain().cause.unwrap().contains("panicked"));
     assert!(events.try_recv().is_some());
 }
+
+/// Runs `run` on a thread that is not the first to call the breaker, so that its permits stand in a place of their own.
+fn on_a_second_thread<T: Send>(breaker: &CircuitBreaker, run: impl FnOnce() -> T + Send) -> T {
+    breaker.call(|| Ok::<_, ()>(())).unwrap();
+    let second = || {
+        breaker.call(|| Ok::<_, ()>(())).unwrap();
+        run()
+    };
+    std::thread::scope(|scope| scope.spawn(second).join().unwrap())
+}
+
+// B10, B11: whichever thread took it, and whoever is gone by then.
+#[test]
+fn a_permit_outlives_every_handle_and_its_thread_and_then_nothing_is_left() {
+    let (sender, gone) = std::sync::mpsc::channel::<()>();
+    let breaker = breaker(&ManualClock::new(), OnDrop::Neutral);
+    breaker.on_event(move |_| drop(sender.clone())); // Lives as long as the breaker.
+    let mut permits: Vec<Permit> =
+        on_a_second_thread(&breaker, || (0..3).map(|_| breaker.try_acquire().unwrap()).collect());
+    permits.push(breaker.try_acquire().unwrap());
+    let last = permits.pop().unwrap();
+    let clone = breaker.clone();
+    drop(breaker);
+    permits.pop().unwrap().success();
+    assert_eq!(clone.snapshot().successes, 3);
+    drop(clone);
+    permits.into_iter().for_each(Permit::failure);
+    assert_eq!(gone.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty));
+    drop(last);
+    assert_eq!(gone.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
+}
+
+#[test]
+fn a_breaker_that_many_threads_took_permits_from_is_freed_with_its_last_handle() {
+    let (sender, gone) = std::sync::mpsc::channel::<()>();
+    let breaker = breaker(&ManualClock::new(), OnDrop::Neutral);
+    breaker.on_event(move |_| drop(sender.clone()));
+    std::thread::scope(|scope| {
+        for _ in 0..50 {
+            let breaker = breaker.clone();
+            scope.spawn(move || (0..100).for_each(|_| breaker.try_acquire().unwrap().success()));
+        }
+    });
+    assert_eq!(breaker.snapshot().successes, 5_000);
+    drop(breaker);
+    assert_eq!(gone.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
+}

@@ -276,12 +276,16 @@ fn every_random_history_goes_as_the_rules_say() {
     let cases = std::env::var("BREAKER_CASES")
         .map_or(10_000, |text| text.parse().expect("BREAKER_CASES is a number"));
     println!("BREAKER_SEED={seed} BREAKER_CASES={cases}");
-    let Err(found) = check(seed, cases, None) else { return };
-    if let TestError::Fail(reason, (rules, actions)) = &*found {
-        let history: String = actions.iter().map(|action| format!("    {action:?}\n")).collect();
-        panic!("BREAKER_SEED={seed}\n{rules:#?}\n{history}\n{reason}");
+    if let Err(found) = check(seed, cases, None) {
+        panic!("BREAKER_SEED={seed}\n{}", shown(&found));
     }
-    panic!("BREAKER_SEED={seed}: {found}");
+}
+
+/// The rules, the shortest history that differs, and where it does.
+fn shown(found: &Counterexample) -> String {
+    let TestError::Fail(reason, (rules, actions)) = &**found else { return found.to_string() };
+    let history: String = actions.iter().map(|action| format!("    {action:?}\n")).collect();
+    format!("{rules:#?}\n{history}\n{reason}")
 }
 
 /// The control: each fault that is built into the model is found.
@@ -295,6 +299,9 @@ fn the_comparison_finds_a_fault_that_is_there() {
         Fault::WindowNeverSlides,
         Fault::OneProbeTooMany,
     ] {
-        assert!(check(seed, 20_000, Some(fault)).is_err(), "BREAKER_SEED={seed}: {fault:?} was not found");
+        let Err(found) = check(seed, 20_000, Some(fault)) else {
+            panic!("BREAKER_SEED={seed}: {fault:?} was not found");
+        };
+        println!("{fault:?}: {}", shown(&found));
     }
 }

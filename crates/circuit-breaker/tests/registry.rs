@@ -86,6 +86,24 @@ fn only_an_idle_closed_breaker_that_nobody_holds_is_evicted() {
     assert_eq!(registry.len(), 2);
 }
 
+// B21: nothing in flight, whichever thread took the permit.
+#[test]
+fn a_breaker_with_a_permit_of_a_second_thread_in_flight_is_not_evicted() {
+    let clock = ManualClock::new();
+    let registry = registry(&clock, 10);
+    registry.get_or_create("key").unwrap().call(|| Ok::<_, ()>(())).unwrap();
+    let acquire = || {
+        let breaker = registry.get("key").unwrap();
+        breaker.call(|| Ok::<_, ()>(())).unwrap();
+        breaker.try_acquire().unwrap()
+    };
+    let permit = std::thread::scope(|scope| scope.spawn(acquire).join().unwrap());
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(registry.evict_idle(), 0);
+    permit.success();
+    assert_eq!(registry.evict_idle(), 1);
+}
+
 #[test]
 fn a_new_key_over_the_bound_takes_the_place_of_an_idle_one() {
     let clock = ManualClock::new();

@@ -1,7 +1,8 @@
 //! Sliding windows: they slide, and their rules fire when they should.
 #![allow(clippy::unwrap_used)]
 
-use circuit_breaker::{CircuitBreaker, Config, ManualClock, OverdueAs, Rule, State, Window};
+use circuit_breaker::{CircuitBreaker, Clock, Config, ManualClock, OverdueAs, Rule, State, Window};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 fn breaker(clock: &ManualClock, window: Window) -> CircuitBreaker {
@@ -118,6 +119,82 @@ fn a_time_window_survives_a_very_long_pause() {
     assert_eq!(breaker.snapshot().window.unwrap().calls, 1);
     calls(&breaker, 1, false);
     assert_eq!(breaker.state(), State::Open);
+}
+
+/// A simple generator of bits, so that every run is the same.
+fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+/// Makes 3,000 calls in runs of good, bad and slow ones and compares the window with a list of (start of bucket,
+/// failed, slow) that `keep` shortens.
+fn compare_with_a_list(window: Window, keep: impl Fn(&mut VecDeque<(u64, bool, bool)>, u64)) {
+    const SLOW_MS: u64 = 50;
+    let clock = ManualClock::new();
+    // Rates that only a window of nothing else could reach, and one success is always in it.
+    let rules = window
+        .minimum_calls(1)
+        .failure_rate_threshold(100.0)
+        .slow_call_duration(Duration::from_millis(SLOW_MS))
+        .slow_call_rate_threshold(100.0);
+    let breaker = breaker(&clock, rules);
+    let (mut list, mut seed) = (VecDeque::new(), 1);
+    for n in 0..3_000 {
+        let (is_bad, is_slow) = (random(&mut seed).is_multiple_of(3), random(&mut seed).is_multiple_of(4));
+        let (is_bad, is_slow) = if list.is_empty() { (false, false) } else { (is_bad, is_slow) };
+        let in_runs = n / 200 % 2 == 0; // Every second 200 calls are plain successes, which the shell absorbs.
+        let (failed, slow) = (is_bad && in_runs, is_slow && in_runs);
+        let permit = breaker.try_acquire().unwrap();
+        clock.advance(Duration::from_millis(if slow { SLOW_MS } else { 1 }));
+        let now_ms = clock.now().as_nanos() / 1_000_000;
+        list.push_back((now_ms, failed, slow));
+        keep(&mut list, now_ms);
+        // One good and quick call must stay in the window, or it would open.
+        let would_open = list.iter().all(|call| call.1) || list.iter().all(|call| call.2);
+        if would_open {
+            list.pop_back();
+            permit.cancel();
+            continue;
+        }
+        if failed {
+            permit.failure()
+        } else {
+            permit.success()
+        }
+        let count =
+            |part: fn(&(u64, bool, bool)) -> bool| list.iter().filter(|call| part(call)).count() as u32;
+        let seen = breaker.snapshot().window.unwrap();
+        assert_eq!(
+            (seen.calls, seen.failures, seen.slow),
+            (list.len() as u32, count(|call| call.1), count(|call| call.2)),
+            "after {n} calls"
+        );
+    }
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+// B3: around the edges of the ring's words.
+#[test]
+fn a_count_window_of_any_size_holds_exactly_the_last_calls() {
+    for size in [1, 2, 63, 64, 65, 127, 128, 129, 700] {
+        compare_with_a_list(Window::count(size), |list, _| {
+            while list.len() > size as usize {
+                list.pop_front();
+            }
+        });
+    }
+}
+
+// B3
+#[test]
+fn a_time_window_of_any_shape_holds_exactly_the_calls_of_its_buckets() {
+    for (buckets, bucket_ms) in [(1, 100), (2, 7), (10, 30), (60, 3)] {
+        compare_with_a_list(Window::time(buckets, Duration::from_millis(bucket_ms)), |list, now_ms| {
+            let oldest = (now_ms / bucket_ms).saturating_sub(u64::from(buckets) - 1);
+            list.retain(|call| call.0 / bucket_ms >= oldest);
+        });
+    }
 }
 
 fn slow_window() -> Window {
@@ -241,5 +318,52 @@ fn an_overdue_probe_opens_again() {
         assert_eq!(breaker.state(), State::Open);
         probe.success();
         assert_eq!((breaker.snapshot().late, breaker.snapshot().opens), (1, 2));
+    }
+}
+
+// B9, B19a: charged as slow, a probe that hangs is what a slow probe is configured to be.
+#[test]
+fn an_overdue_probe_that_is_charged_as_slow_opens_again_unless_configured_otherwise() {
+    for (fails, state, opens) in [(true, State::Open, 2), (false, State::HalfOpen, 1)] {
+        let clock = ManualClock::new();
+        let breaker = CircuitBreaker::builder()
+            .failure_threshold(1)
+            .half_open_timeout(Duration::from_secs(3_600))
+            .window(slow_window())
+            .overdue_after(Duration::from_secs(8))
+            .slow_probe_fails(fails)
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        calls(&breaker, 1, false);
+        clock.advance(Duration::from_secs(60));
+        let probe = breaker.try_acquire().unwrap();
+        clock.advance(Duration::from_secs(9));
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.state, snapshot.opens, snapshot.overdue), (state, opens, 1));
+        assert_eq!(snapshot.explanation.reason.rule == Rule::OverdueProbe, fails);
+        probe.success();
+        // Charged already: it frees its slot and decides nothing more.
+        assert_eq!((breaker.state(), breaker.snapshot().probe_successes), (state, 0));
+        assert_eq!(breaker.try_acquire().is_ok(), !fails);
+    }
+}
+
+// B19a: a call that is charged before it ends is slow if it had run for that long by then, and only then.
+#[test]
+fn an_overdue_failure_is_slow_too_where_it_had_run_for_long_enough() {
+    for (slow_after, slow) in [(1, 1), (8, 1), (9, 0), (60, 0)] {
+        let clock = ManualClock::new();
+        let breaker = CircuitBreaker::builder()
+            .window(slow_window().slow_call_duration(Duration::from_secs(slow_after)))
+            .overdue_after(Duration::from_secs(8))
+            .overdue_as(OverdueAs::Failure)
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        let _hanging = breaker.try_acquire().unwrap();
+        clock.advance(Duration::from_secs(9));
+        let window = breaker.snapshot().window.unwrap();
+        assert_eq!((window.calls, window.failures, window.slow), (1, 1, slow), "slow after {slow_after} s");
     }
 }

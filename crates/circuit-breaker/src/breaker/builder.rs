@@ -122,7 +122,7 @@ impl Builder {
         let now = clock.now();
         let core = Core::new(config, now, seed);
         let shadow = self.shadow.clone().map(|config| Shadow::new(config.shared(), now, seed));
-        let breaker = CircuitBreaker { shell: Arc::new(Shell::new(name, clock, core, shadow)) };
+        let breaker = CircuitBreaker::new(Shell::new(name, clock, core, shadow));
         for listener in &self.listeners {
             breaker.shell.bus().listen(Arc::clone(listener));
         }

@@ -122,9 +122,14 @@ pub(super) fn call<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Re
 
 #[inline(never)]
 fn call_otherwise<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-    if let Some(rejected) = shell.rejected_plain() {
+    if let Some(rejected) = shell.rejected_far() {
         return Err(CallError::Rejected(rejected));
     }
+    call_told(shell, op)
+}
+
+#[inline(never)]
+fn call_told<T, E>(shell: &Shell, op: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
     let mut running = Running::new(shell, shell.acquire().map_err(CallError::Rejected)?, true);
     let result = op();
     running.end(result)

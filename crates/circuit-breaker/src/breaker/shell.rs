@@ -16,9 +16,10 @@
 //! | the word is BUSY | the lock is taken |
 //! | a listener, a cause's Display or a waker panics | caught; the breaker is as it was |
 
+use super::hold::Handles;
 use super::record::{Order, Record};
 use super::word::Word;
-use crate::clock::{Source, Tick};
+use crate::clock::{Source, SystemClock, Tick};
 use crate::counters::{Counters, Directory, First, Total};
 use crate::events::Bus;
 use crate::rejected::Rejected;
@@ -28,10 +29,11 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Laid out so that what changes with every call of a thread (the reference count in front, the first cell behind) is
+/// Laid out so that what changes with every call of a thread (the reference counts in front, the first cell behind) is
 /// a cache line or more away from what every thread reads (the word and the directory of the cells).
 #[repr(C)]
 pub(crate) struct Shell {
+    pub(super) handles: Handles,
     pub(super) clock: Source,
     pub(super) name: Arc<str>,
     pub(super) bus: OnceLock<Box<Bus>>,
@@ -47,12 +49,12 @@ struct Hot {
     word: AtomicU64,
     deadline: AtomicU64,
     since: AtomicU64,
-    rule: AtomicU64,
     /// `seen` in the high half, `of` in the low one.
     seen_of: AtomicU64,
     slow_ns: AtomicU64,
     retry_hint_ns: AtomicU64,
-    failure_limit: AtomicU64,
+    /// The number of the rule that opened it in the high half, the limit of failures in a row in the low one.
+    rule_limit: AtomicU64,
     /// When a failure was last counted in the word, by the coarse clock, plus 1; zero: never. For people.
     last_failure: AtomicU64,
 }
@@ -87,6 +89,7 @@ impl Shell {
             shadow: shadow.map(Box::new),
         });
         let shell = Shell {
+            handles: Handles::one(),
             clock,
             name,
             bus: OnceLock::new(),
@@ -128,6 +131,15 @@ impl Shell {
     }
 
     fn acquire_otherwise(&self, word: Word) -> Result<Grant, Rejected> {
+        if let Some(rejected) = self.reject_far(word) {
+            self.counters().add(Total::Rejected);
+            return Err(rejected);
+        }
+        self.acquire_slowly(word)
+    }
+
+    #[cold]
+    fn acquire_slowly(&self, word: Word) -> Result<Grant, Rejected> {
         if word.permits_untold() {
             let mut grant = Grant::untimed(word.generation());
             if word.is_timed() {
@@ -155,8 +167,18 @@ impl Shell {
         }
     }
 
-    /// The rejection that the published word allows to give without the core.
+    /// The rejection of an OPEN whose end is not near: one look at the machine's coarse clock, nothing else.
     #[inline(always)]
+    fn reject_far(&self, word: Word) -> Option<Rejected> {
+        if !word.is_open_by_coarse() {
+            return None;
+        }
+        let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+        let now = SystemClock::coarse_before(deadline)?;
+        self.reject_at(word, State::Open, now)
+    }
+
+    /// The rejection that the published word allows to give without the core.
     pub(super) fn reject_untold(&self, word: Word) -> Option<Rejected> {
         let is_full = word.is(State::HalfOpen) && word.slack() == 0;
         let state = match word.mode() {
@@ -170,8 +192,15 @@ impl Shell {
         if now >= deadline && deadline != Tick::MAX {
             return None;
         }
+        self.reject_at(word, state, now)
+    }
+
+    /// The details of a rejection, if the word stands still while they are read.
+    #[inline(always)]
+    fn reject_at(&self, word: Word, state: State, now: Tick) -> Option<Rejected> {
+        let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
         let seen_of = self.hot.seen_of.load(Ordering::Acquire);
-        let rule = Rule::from_number(self.hot.rule.load(Ordering::Acquire));
+        let rule = Rule::from_number(self.hot.rule_limit.load(Ordering::Acquire) >> 32);
         let since = Tick::from_nanos(self.hot.since.load(Ordering::Acquire));
         let retry_hint_ns = self.hot.retry_hint_ns.load(Ordering::Acquire);
         if self.hot.word.load(Ordering::Relaxed) != word.0 {
@@ -187,10 +216,10 @@ impl Shell {
         Some(Rejected::new(denial, now, retry_hint_ns))
     }
 
-    /// The rejection, counted, that can be given without the core.
+    /// The rejection of an OPEN whose end is not near, counted.
     #[inline(always)]
-    pub(super) fn rejected_plain(&self) -> Option<Rejected> {
-        let rejected = self.reject_untold(self.word())?;
+    pub(super) fn rejected_far(&self) -> Option<Rejected> {
+        let rejected = self.reject_far(self.word())?;
         self.counters().add(Total::Rejected);
         Some(rejected)
     }
@@ -260,21 +289,28 @@ impl Shell {
     /// The call failed and has no more to say.
     pub(crate) fn failure(&self, grant: &Grant) {
         let mut word = self.word();
-        let limit = self.hot.failure_limit.load(Ordering::Acquire);
+        let limit = self.hot.rule_limit.load(Ordering::Acquire) as u32;
         while word.generation() == grant.generation
             && let Some(next) = word.one_more_failure(limit)
         {
             let order = (Ordering::AcqRel, Ordering::Acquire);
             match self.hot.word.compare_exchange_weak(word.0, next.0, order.0, order.1) {
                 Ok(_) => {
-                    let now_ns = self.clock.coarse().as_nanos();
-                    self.hot.last_failure.fetch_max(now_ns.saturating_add(1), Ordering::Relaxed);
+                    self.saw_failure();
                     return self.counters().add(Total::Failed);
                 }
                 Err(other) => word = Word(other),
             }
         }
         self.finish(grant, Outcome::FAILURE, None);
+    }
+
+    /// Writes the time of a failure, once a tick of the clock: readers of the word share its cache line.
+    fn saw_failure(&self) {
+        let stamp = self.clock.coarse().as_nanos().saturating_add(1);
+        if self.hot.last_failure.load(Ordering::Relaxed) < stamp {
+            self.hot.last_failure.fetch_max(stamp, Ordering::Relaxed);
+        }
     }
 
     /// When a failure was last counted without the core.
@@ -401,18 +437,21 @@ impl Shell {
             published.told = true;
             published.failures = None;
         }
+        if published.state == State::Open && self.clock.has_coarse() {
+            published.slack = Word::BY_COARSE;
+        }
         let word = Word::new(&published);
         cell.published = word;
         let hot = &self.hot;
         let seen_of = u64::from(published.reason.seen) << 32 | u64::from(published.reason.of);
+        let rule_limit = (published.reason.rule as u64) << 32 | u64::from(published.failure_limit);
         let details = [
             (&hot.deadline, published.deadline.as_nanos()),
             (&hot.since, published.since.as_nanos()),
-            (&hot.rule, published.reason.rule as u64),
             (&hot.seen_of, seen_of),
             (&hot.slow_ns, published.slow_ns),
             (&hot.retry_hint_ns, published.retry_hint_ns),
-            (&hot.failure_limit, published.failure_limit),
+            (&hot.rule_limit, rule_limit),
         ];
         if details.iter().any(|(place, value)| place.load(Ordering::Relaxed) != *value) {
             hot.word.store(Word::BUSY.0, Ordering::Relaxed);

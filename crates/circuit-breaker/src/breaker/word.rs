@@ -11,7 +11,8 @@ use crate::state::{GENERATION_BITS, Published, State};
 ///
 /// With `counts` set (CLOSED with the consecutive rule alone) slack is UNLIMITED less the failures in a row: a failure
 /// takes one off, as long as the core says that it decides nothing; a success sets it to UNLIMITED again. Otherwise slack
-/// is the number of plain successes that decide nothing: each takes one off. Either way UNLIMITED means that a plain
+/// is the number of plain successes that decide nothing: each takes one off. In OPEN it is 1 where the machine's coarse
+/// clock may be asked, else 0. Either way UNLIMITED means that a plain
 /// success changes nothing at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
@@ -31,6 +32,8 @@ impl Word {
     pub(super) const BUSY: Word = Word(MODE_MASK);
     /// As slack: any number of plain successes, untold.
     const UNLIMITED: u64 = SLACK_MASK;
+    /// As slack, in OPEN: the machine's coarse clock may be asked.
+    pub(super) const BY_COARSE: Option<u32> = Some(1);
     /// The most plain successes that can be outstanding.
     const SLACK_MAX: u32 = SLACK_MASK as u32 - 1;
 
@@ -77,6 +80,12 @@ impl Word {
     #[inline]
     pub(super) fn is_plain_closed(self) -> bool {
         self.0 & (MODE_MASK | TIMED | TOLD) == CLOSED
+    }
+
+    /// OPEN, and the machine's coarse clock may be asked.
+    #[inline]
+    pub(super) fn is_open_by_coarse(self) -> bool {
+        self.0 & (SLACK_MASK << SLACK_SHIFT | MODE_MASK) == 1 << SLACK_SHIFT | State::Open as u64
     }
 
     /// Any number of successes of this generation decides nothing, whenever they are and however long they took.
@@ -128,9 +137,8 @@ impl Word {
 
     /// This word after a failure; none if the core has to hear of it, for it is the `limit`-th in a row.
     #[inline]
-    pub(super) fn one_more_failure(self, limit: u64) -> Option<Word> {
+    pub(super) fn one_more_failure(self, limit: u32) -> Option<Word> {
         let in_row = self.failures_in_row()?;
-        (u64::from(in_row) + 1 < limit && in_row + 1 < Self::SLACK_MAX)
-            .then(|| Word(self.0 - (1 << SLACK_SHIFT)))
+        (in_row + 1 < limit && in_row + 1 < Self::SLACK_MAX).then(|| Word(self.0 - (1 << SLACK_SHIFT)))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Published {
     /// CLOSED with the consecutive rule alone: the failures in a row. A further failure before the `failure_limit`-th
     /// decides nothing, and a success sets it to zero.
     pub(crate) failures: Option<u32>,
-    pub(crate) failure_limit: u64,
+    pub(crate) failure_limit: u32,
     /// Every permit and every outcome has to be told to the core.
     pub(crate) told: bool,
     /// Until when this holds.
@@ -40,7 +40,7 @@ impl Core {
             timed: slow_ns != u64::MAX || matches!(config.on_drop, OnDrop::FailureAfter(_)),
             checked: slow_ns != u64::MAX,
             failures: None,
-            failure_limit: u64::from(config.failure_threshold),
+            failure_limit: config.failure_threshold,
             told: false,
             deadline: Tick::MAX,
             since: self.since,

@@ -1,7 +1,7 @@
 //! The fiscal document that a ФН makes, and the bytes in which it travels to the OFD.
 
 use super::{
-    ids::{DeviceId, PosId, ReceiptId},
+    ids::{DeviceId, PosId, ReceiptId, RequestId},
     money::Kopecks,
     receipt::{Item, Receipt},
 };
@@ -89,6 +89,8 @@ pub struct Outgoing {
     pub fd: u32,
     /// Attempts that were charged to this document so far.
     pub attempts: u32,
+    /// The request that brought it, for the log of the other side; `None` for documents of our own.
+    pub request_id: Option<RequestId>,
     /// The body to send.
     pub wire: Vec<u8>,
 }
@@ -178,5 +180,7 @@ pub fn wire(
         rn_kkt: &fiscal.rn_kkt,
         total: fiscal.total,
     };
-    serde_json::to_vec(&body).expect("a document has only string keys and exact numbers")
+    let mut bytes = Vec::with_capacity(1_024);
+    serde_json::to_writer(&mut bytes, &body).expect("a document has only string keys and exact numbers");
+    bytes
 }

@@ -130,6 +130,10 @@ text_id!(
     DeviceId, "device", "1 to 64 characters of A-Z a-z 0-9 . _ -", name_pattern(), is_name
 );
 text_id!(
+    /// What a request is known by from the till through the buffer to the OFD (`X-Request-Id`).
+    RequestId, "X-Request-Id", "1 to 64 characters of A-Z a-z 0-9 . _ -", name_pattern(), is_name
+);
+text_id!(
     /// What a till names a receipt by, so that a retry is known as one (contract: 1–128 printable ASCII).
     IdempotencyKey, "Idempotency-Key", "1 to 128 printable ASCII characters, a UUID recommended",
     format!("^[\\x20-\\x7e]{{1,{KEY_MAX}}}$"),

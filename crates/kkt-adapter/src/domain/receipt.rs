@@ -204,7 +204,9 @@ impl Receipt {
     /// The canonical bytes: stored, hashed, compared.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a receipt has only string keys and exact numbers")
+        let mut bytes = Vec::with_capacity(512);
+        serde_json::to_writer(&mut bytes, self).expect("a receipt has only string keys and exact numbers");
+        bytes
     }
 
     /// Hash by which the same key with another receipt is told from a retry (promise P4).

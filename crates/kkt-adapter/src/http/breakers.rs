@@ -2,7 +2,7 @@
 
 mod view;
 
-pub use view::{Breaker, Component, NetworkStatus, state, state_schema};
+pub use view::{Breaker, Component, state, state_schema};
 
 use super::{
     body,

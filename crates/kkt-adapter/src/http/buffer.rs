@@ -1,17 +1,9 @@
 //! The buffer's figures, the forced sync, the lanes.
 
-use super::{
-    auth::Bearer,
-    body,
-    breakers::{self, NetworkStatus},
-    error::ApiError,
-    gate::detached,
-    router::Shared,
-    view::json,
-};
+use super::{auth::Bearer, body, breakers, error::ApiError, gate::detached, router::Shared, view::json};
 use crate::{
     domain::ids::{DeviceId, PosId},
-    ports::{Counts, LaneView, Stats},
+    ports::{Counts, LaneView, NetworkStatus, Stats},
 };
 use axum::{
     Extension,
@@ -27,17 +19,13 @@ use std::sync::Arc;
 /// How full the buffer is, in percent with two decimals, never rounded up to 100.
 #[must_use]
 pub fn percent_full(stats: &Stats) -> f64 {
-    if stats.capacity == 0 {
-        return 100.0;
-    }
-    let hundredths = u128::from(stats.used) * 10_000 / u128::from(stats.capacity);
-    hundredths as f64 / 100.0
+    stats.percent_full()
 }
 
 /// Age of the oldest document that the OFD has not confirmed, in seconds.
 #[must_use]
 pub fn oldest_pending_seconds(stats: &Stats, now: Timestamp) -> Option<i64> {
-    stats.oldest_unconfirmed.map(|oldest| now.duration_since(oldest).as_secs().max(0))
+    stats.oldest_pending_seconds(now)
 }
 
 fn sum(counts: &Counts) -> u64 {
@@ -192,7 +180,7 @@ pub async fn status(
         total_capacity: stats.capacity,
         current_queued: stats.used,
         percent_full: percent,
-        network_status: NetworkStatus::of(&endpoint),
+        network_status: endpoint.network_status(),
         total_receipts: sum(&counts),
         unprinted: counts.unprinted,
         pending: counts.pending,

@@ -169,6 +169,7 @@ impl From<BufferError> for ApiError {
         match error {
             BufferError::Full { retry_after, .. } => Self::unavailable("buffer_full", text, retry_after),
             BufferError::NotAllowed { .. } => Self::new(StatusCode::CONFLICT, "wrong_state", text),
+            BufferError::NothingToSend => Self::new(StatusCode::CONFLICT, "nothing_to_send", text),
             BufferError::NotFound => Self::not_found(text),
             BufferError::Damaged(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "document_damaged", text),
             BufferError::Failed(_) => Self::unavailable("storage_failed", text, Duration::from_secs(30)),

@@ -6,7 +6,7 @@ use super::{
     auth::Area,
     breakers, buffer, dashboard, decide, dlq, documents,
     door::Door,
-    events, gate, health,
+    events, gate, health, heartbeat,
     openapi::{self, Operation, operations as said},
     pages, receipts, session, shift,
 };
@@ -88,6 +88,7 @@ pub fn routes() -> Vec<Route> {
         get("/v1/kkt/buffer/status", Till, buffer::status, said::buffer_status),
         post("/v1/kkt/buffer/sync", Control, buffer::sync, said::sync),
         get("/v1/kkt/worker/status", Read, buffer::worker, said::worker),
+        get("/v1/kkt/heartbeat/status", Read, heartbeat::status, said::heartbeat),
         get("/v1/kkt/dlq", Read, dlq::list, said::list_dead_letters),
         post("/v1/kkt/dlq/{id}/requeue", Control, dlq::requeue, said::requeue),
         post("/v1/kkt/dlq/{id}/resolve", Control, dlq::resolve, said::resolve),

@@ -12,7 +12,7 @@
 use super::{
     auth::{Area, Role},
     body,
-    door::Digest,
+    door::{Digest, Now},
     error::ApiError,
     gate::access,
     router::Shared,
@@ -123,7 +123,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn set_cookie(app: &Shared, secret: &str, age: Duration) -> HeaderValue {
-    let secure = if app.ports.options.secure_cookies { "; Secure" } else { "" };
+    let secure = if app.ports.options.tls { "; Secure" } else { "" };
     let age = age.as_secs();
     let text = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
     HeaderValue::from_str(&text).expect("a cookie of hexadecimal digits is visible ASCII")
@@ -182,7 +182,7 @@ pub async fn begin(State(app): State<Shared>, request: Request) -> Result<Respon
         Some(Login { token: form.text("token", value, TOKEN_MAX)? })
     })
     .await?;
-    let (tokens, now) = (&app.ports.options.tokens, app.ports.clock.monotonic());
+    let (tokens, now) = (&app.ports.options.tokens, Now::of(&*app.ports.clock));
     if let Some(everybody) = tokens.anonymous() {
         // There is nothing to prove and nothing to remember.
         return Ok(json(StatusCode::OK, &Begun { name: everybody.actor().0, role: RoleWord::Operator }));
@@ -194,7 +194,7 @@ pub async fn begin(State(app): State<Shared>, request: Request) -> Result<Respon
         return Err(ApiError::new(StatusCode::FORBIDDEN, "role_not_enough", text));
     };
     app.door.sessions.end(&parts.headers);
-    let secret = app.door.sessions.begin(token, now)?;
+    let secret = app.door.sessions.begin(token, now.monotonic)?;
     let name = bearer.actor().0;
     tracing::info!(name, role = bearer.role().as_str(), "a session began");
     let mut response = json(StatusCode::OK, &Begun { name, role });

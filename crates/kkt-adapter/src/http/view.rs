@@ -4,7 +4,7 @@ use crate::{
     domain::{
         document::{Confirmation, DocumentKind, FiscalDoc},
         entry::Entry,
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
         lifecycle::State,
         money::Kopecks,
         receipt::{Receipt, ReceiptKind},
@@ -23,7 +23,9 @@ use serde::Serialize;
 
 /// An answer with a JSON body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(body).expect("an answer has only string keys and finite numbers");
+    // An answer to a receipt fits: growing step by step would cost as much as writing it.
+    let mut bytes = Vec::with_capacity(1_024);
+    serde_json::to_writer(&mut bytes, body).expect("an answer has only string keys and finite numbers");
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -116,6 +118,8 @@ pub struct EntryView<'a> {
     /// The last thing that went wrong with it.
     last_error: Option<&'a str>,
     message: String,
+    /// The `X-Request-Id` of the request that brought it.
+    request_id: Option<&'a str>,
     fiscal: bool,
     fiscal_doc: Option<&'a FiscalDoc>,
     /// What the OFD answered on accepting it.
@@ -145,6 +149,7 @@ impl<'a> EntryView<'a> {
             synced_at: entry.synced_at.map(Time),
             last_error: entry.last_error.as_deref(),
             message: entry.notes.join(" "),
+            request_id: entry.request_id.as_ref().map(RequestId::as_str),
             fiscal,
             fiscal_doc: entry.fiscal.as_ref(),
             ofd_confirmation: entry.confirmation.as_ref(),

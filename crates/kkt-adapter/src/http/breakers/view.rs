@@ -19,31 +19,6 @@ pub fn state_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": State::ALL.map(State::as_str) })
 }
 
-/// What the endpoint's breaker means for the tills' indicator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum NetworkStatus {
-    /// The OFD is called.
-    Online,
-    /// It is being probed.
-    Degraded,
-    /// It is left alone.
-    Offline,
-}
-
-impl NetworkStatus {
-    /// Of a breaker.
-    #[must_use]
-    pub fn of(view: &BreakerView) -> Self {
-        match view.snapshot.state {
-            State::Open | State::ForcedOpen => Self::Offline,
-            State::HalfOpen => Self::Degraded,
-            _ => Self::Online,
-        }
-    }
-}
-
 fn seconds(time: Duration) -> f64 {
     time.as_millis() as f64 / 1000.0
 }

@@ -19,7 +19,7 @@ pub use self::{
     session::{begin_session, end_session, show_session},
     shift::{close_shift, open_shift, show_shift},
     sync::{buffer_status, sync, worker},
-    watch::{audit, events, health, livez, metrics, readyz},
+    watch::{audit, events, health, heartbeat, livez, metrics, readyz},
 };
 
 use super::operation::{Operation, Tag, schema_of};

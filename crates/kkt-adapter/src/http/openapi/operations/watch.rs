@@ -3,6 +3,7 @@ use crate::http::{
     audit::{self as trail, Audit},
     events::Data,
     health::Report,
+    heartbeat::Status,
 };
 use schemars::json_schema;
 
@@ -61,4 +62,13 @@ pub fn readyz() -> Operation {
     Operation::new("readyz", Tag::Health, "It can work")
         .empty(200, "It can.")
         .empty(503, "It is unhealthy; `/v1/health` says why.")
+}
+
+pub fn heartbeat() -> Operation {
+    Operation::new("heartbeatStatus", Tag::Watch, "Whether the ERP takes the adapter's signs of life")
+        .json::<Status>(
+            200,
+            "The posts so far; not running where none is configured.",
+            example!("heartbeatStatus"),
+        )
 }
