@@ -46,6 +46,7 @@ impl Room {
         let mut forgotten_at = Instant::now();
         loop {
             tokio::select! {
+                biased;
                 () = self.gate.closed() => return,
                 () = self.nudge.notified() => {}
                 _ = tick.tick() => {}

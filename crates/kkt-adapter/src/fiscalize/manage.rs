@@ -91,8 +91,7 @@ impl Room {
         self.tell_state(&device, &job, if printed { State::Printed } else { State::Buffered });
         if printed {
             device.count_printed();
-            // Its number may be lower than ones that were sent.
-            self.wake(&device.id, true);
+            self.wake(&device.id);
         } else {
             self.leave_unprinted(&device, &job).await?;
         }

@@ -76,8 +76,8 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-/// Told that a document of a device waits for the OFD; `true`: look from the lowest ФД number again.
-pub type Wake = Arc<dyn Fn(&DeviceId, bool) + Send + Sync>;
+/// Told that a document of a device waits for the OFD.
+pub type Wake = Arc<dyn Fn(&DeviceId) + Send + Sync>;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -98,9 +98,9 @@ struct Room {
 }
 
 impl Room {
-    fn wake(&self, device: &DeviceId, rewind: bool) {
+    fn wake(&self, device: &DeviceId) {
         if let Some(wake) = self.wake.get() {
-            wake(device, rewind);
+            wake(device);
         }
     }
 }

@@ -225,7 +225,7 @@ impl Room {
                 if device.works() {
                     self.nudge.notify_one();
                 }
-                self.wake(&device.id, false);
+                self.wake(&device.id);
                 self.tell_state(device, job, State::Printed);
                 return Ok(Ended::Printed(fiscal));
             }

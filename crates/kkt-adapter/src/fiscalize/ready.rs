@@ -131,7 +131,7 @@ impl Room {
         match outcome {
             Outcome::Printed(_) => {
                 device.count_printed();
-                self.wake(&device.id, false);
+                self.wake(&device.id);
             }
             Outcome::NotPrinted(_) => self.leave_unprinted(device, &job).await?,
             _ => {}

@@ -40,9 +40,8 @@ impl Room {
         loop {
             match self.keys.take(&key) {
                 Turn::Ours(_guard) => return self.first_of_key(key, receipt, hash, notes).await,
-                Turn::Wait(mut end) => {
-                    // Completes with an error when the other request drops its end: that is its ending.
-                    let _ = end.changed().await;
+                Turn::Wait(end) => {
+                    end.await;
                     let entry = self.buffer.find(Lookup::Key(key.clone())).await?;
                     if let Some(entry) = entry.filter(|entry| entry.state != State::Accepted) {
                         return answer(entry, hash);

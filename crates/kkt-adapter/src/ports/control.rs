@@ -59,8 +59,8 @@ pub trait SyncControl: Send + Sync + 'static {
     /// The lanes.
     fn worker(&self) -> WorkerView;
 
-    /// New work for a device (a printed or requeued document). `rewind`: look from the lowest ФД number again.
-    fn wake(&self, device: &DeviceId, rewind: bool);
+    /// New work for a device: a printed or a requeued document.
+    fn wake(&self, device: &DeviceId);
 }
 
 /// One breaker, for people.

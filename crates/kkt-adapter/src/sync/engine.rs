@@ -210,6 +210,7 @@ fn totals(lanes: &[Arc<LaneHandle>]) -> (u64, u64) {
 
 async fn wait_either(progress: Notified<'_>, tick: tokio::time::Sleep) {
     tokio::select! {
+        biased;
         () = progress => {}
         () = tick => {}
     }
@@ -254,7 +255,7 @@ impl SyncControl for Arc<SyncEngine> {
         }
     }
 
-    fn wake(&self, device: &DeviceId, _rewind: bool) {
+    fn wake(&self, device: &DeviceId) {
         self.wake_lane(device);
     }
 }

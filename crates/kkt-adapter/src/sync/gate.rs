@@ -116,6 +116,8 @@ impl Gate {
             match wait {
                 Some(pause) => {
                     tokio::select! {
+                        // One order always: the simulation repeats a run exactly.
+                        biased;
                         () = self.changed.notified() => {}
                         () = tokio::time::sleep(pause) => {}
                     }

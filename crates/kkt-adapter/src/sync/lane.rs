@@ -156,6 +156,7 @@ impl Lane {
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(until) => return,
                 () = self.handle.woken.notified() => {
                     // Only a forced sync cuts a pause short; new work does not.

@@ -86,7 +86,7 @@ async fn decided_printed_it_has_the_document_of_the_paper_and_the_device_goes_on
     };
     let row = shop.till.decide(id, Verdict::Printed(on_paper.clone()), anna(), "seen".into()).await.unwrap();
     assert_eq!((row.state, row.fiscal), (State::Printed, Some(*on_paper.clone())));
-    assert_eq!(shop.woken.lock().unwrap().last(), Some(&(POS.parse().unwrap(), true)));
+    assert_eq!(shop.woken.lock().unwrap().last(), Some(&POS.parse().unwrap()));
     let again = shop.sell("a", rouble()).await.unwrap();
     assert_eq!((again.status, again.replayed), (SaleStatus::Printed, true));
     assert_eq!(shop.printed("b", rouble()).await, on_paper.fiscal_doc_number + 1);

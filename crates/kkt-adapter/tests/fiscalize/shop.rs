@@ -63,7 +63,7 @@ pub struct Shop {
     pub till: Fiscalizer,
     pub clock: Arc<ManualClock>,
     pub seen: Arc<Counting>,
-    pub woken: Arc<Mutex<Vec<(DeviceId, bool)>>>,
+    pub woken: Arc<Mutex<Vec<DeviceId>>>,
     pub recovered: Recovered,
 }
 
@@ -108,8 +108,8 @@ impl Shop {
         let till = Fiscalizer::new(buffer.clone(), fleet.clone(), clock.clone(), seen.clone(), options);
         let woken = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&woken);
-        till.on_printed(Arc::new(move |device: &DeviceId, rewind| {
-            told.lock().unwrap().push((device.clone(), rewind));
+        till.on_printed(Arc::new(move |device: &DeviceId| {
+            told.lock().unwrap().push(device.clone());
         }));
         let recovered = till.recover().await.unwrap();
         Self { buffer, fleet, till, clock, seen, woken, recovered }

@@ -125,7 +125,7 @@ impl Till for TrickTill {
 #[derive(Default)]
 pub struct Lanes {
     pub busy: AtomicBool,
-    pub woken: Mutex<Vec<(DeviceId, bool)>>,
+    pub woken: Mutex<Vec<DeviceId>>,
 }
 
 #[async_trait]
@@ -141,8 +141,8 @@ impl SyncControl for Lanes {
         let lane = LaneView { device: "POS-001".parse().unwrap(), state: "idle", last_error: None };
         WorkerView { running: true, lanes: vec![lane], lane_count: 1 }
     }
-    fn wake(&self, device: &DeviceId, rewind: bool) {
-        self.woken.lock().unwrap().push((device.clone(), rewind));
+    fn wake(&self, device: &DeviceId) {
+        self.woken.lock().unwrap().push(device.clone());
     }
 }
 
