@@ -3,15 +3,15 @@
 use super::{locked, options::Options};
 use crate::{
     domain::ids::{DeviceId, PosId, ReceiptId},
-    ports::{DeviceView, KktDriver, ShiftState},
+    ports::{Clock, DeviceView, KktDriver, Monotonic, ShiftState},
 };
-use jiff::Timestamp;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use tokio::{
     sync::{Mutex as PrintLock, OwnedMutexGuard},
@@ -22,30 +22,55 @@ use tokio::{
 #[derive(Default)]
 pub struct Bench {
     /// The shift as last heard of; `None`: ask.
-    pub shift: Option<ShiftState>,
+    pub shift: Option<Shift>,
 }
 
 /// The print lock, held. FIFO: whoever asked first gets it first.
 pub type BenchGuard = OwnedMutexGuard<Bench>;
 
-impl Bench {
-    /// Whether a receipt may be printed without anything before it.
-    pub fn is_ready(&self, device: &Device, wall: Timestamp, options: &Options) -> bool {
-        device.driver.get().is_some()
-            && device.is_settled()
-            && self.shift.is_some_and(|shift| !is_shift_due(shift, wall, options))
-            && matches!(self.shift, Some(ShiftState::Open { .. }))
+/// A shift as the device told it, and how old it was then. From there on its age grows with the monotonic clock: whoever
+/// sets the wall clock makes no shift older or younger (P9).
+#[derive(Debug, Clone, Copy)]
+pub struct Shift {
+    /// What the device said.
+    pub state: ShiftState,
+    age: Duration,
+    heard: Monotonic,
+}
+
+/// A shift lasts at most so long (ofd-protocol, «Offline law»).
+const SHIFT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+impl Shift {
+    /// Just heard. An age that no open shift can have says that the device's clock and ours disagree: then it is counted
+    /// from now, and the device itself says when it has expired.
+    pub fn heard(state: ShiftState, clock: &dyn Clock) -> Self {
+        let age = match state {
+            ShiftState::Open { since, .. } => Duration::try_from(clock.wall().duration_since(since)),
+            _ => Ok(Duration::ZERO),
+        };
+        let age = age.ok().filter(|age| *age < SHIFT_AGE_MAX).unwrap_or_default();
+        Self { state, age, heard: clock.monotonic() }
+    }
+
+    /// Whether it must be closed.
+    pub fn is_due(&self, now: Monotonic, options: &Options) -> bool {
+        match self.state {
+            ShiftState::Closed { .. } => false,
+            ShiftState::Expired { .. } => true,
+            ShiftState::Open { .. } => self.age + now.since(self.heard) >= options.shift_age,
+        }
     }
 }
 
-/// Whether a shift must be closed.
-pub fn is_shift_due(shift: ShiftState, wall: Timestamp, options: &Options) -> bool {
-    match shift {
-        ShiftState::Closed { .. } => false,
-        ShiftState::Expired { .. } => true,
-        ShiftState::Open { since, .. } => {
-            wall.duration_since(since).unsigned_abs() >= options.shift_age && wall > since
-        }
+impl Bench {
+    /// Whether a receipt may be printed without anything before it.
+    pub fn is_ready(&self, device: &Device, now: Monotonic, options: &Options) -> bool {
+        device.driver.get().is_some()
+            && device.is_settled()
+            && self.shift.is_some_and(|shift| {
+                matches!(shift.state, ShiftState::Open { .. }) && !shift.is_due(now, options)
+            })
     }
 }
 
@@ -258,5 +283,48 @@ impl Devices {
         let mut all: Vec<_> = locked(&self.0).values().cloned().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::{SignedDuration, Timestamp};
+
+    struct Still(Timestamp);
+
+    impl Clock for Still {
+        fn monotonic(&self) -> Monotonic {
+            Monotonic(Duration::from_secs(1_000))
+        }
+        fn wall(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    fn due_after(age: SignedDuration) -> Duration {
+        let since: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
+        let shift = Shift::heard(
+            ShiftState::Open { number: 1, since, receipts: 0 },
+            &Still(since.checked_add(age).unwrap()),
+        );
+        let options = Options::default();
+        let minutes = (0..=24 * 60).map(|minute| Duration::from_secs(60 * minute));
+        let heard = Duration::from_secs(1_000);
+        minutes.into_iter().find(|later| shift.is_due(Monotonic(heard + *later), &options)).unwrap()
+    }
+
+    // P9
+    #[test]
+    fn a_shift_grows_old_by_the_monotonic_clock_and_a_wall_clock_that_is_years_off_makes_it_neither_old_nor_young()
+     {
+        let hours = SignedDuration::from_hours;
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert_eq!(due_after(hours(0)), minutes(23 * 60 + 30));
+        assert_eq!(due_after(hours(20)), minutes(3 * 60 + 30));
+        assert_eq!(due_after(hours(23) + SignedDuration::from_mins(45)), Duration::ZERO);
+        // The device says that it is open, so it cannot be so old.
+        assert_eq!(due_after(hours(24 * 3_652)), minutes(23 * 60 + 30));
+        assert_eq!(due_after(-hours(24 * 3_652)), minutes(23 * 60 + 30));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Room,
-    device::{Bench, BenchGuard, Device},
+    device::{Bench, BenchGuard, Device, Shift},
     refusal::{Refusal, no_answer},
 };
 use crate::{
@@ -116,7 +116,7 @@ impl Room {
         };
         let outcome = self.tell(&*driver, job).await;
         match (&outcome, &mut bench.shift) {
-            (Outcome::Printed(_), Some(ShiftState::Open { receipts, .. }))
+            (Outcome::Printed(_), Some(Shift { state: ShiftState::Open { receipts, .. }, .. }))
                 if job.kind == DocumentKind::Receipt =>
             {
                 *receipts += 1;

@@ -85,7 +85,7 @@ impl Room {
             created_at: self.clock.wall(),
         };
         // Nothing in the way: taken and about to be printed in one commit.
-        let bench = device.try_lock().filter(|b| b.is_ready(&device, self.clock.wall(), &self.options));
+        let bench = device.try_lock().filter(|b| b.is_ready(&device, self.clock.monotonic(), &self.options));
         match self.buffer.append(place, entry, bench.is_some()).await? {
             Appended::Stored => device.count_unprinted(),
             Appended::Known(entry) => {

@@ -22,3 +22,25 @@ pub trait Clock: Send + Sync + 'static {
     /// For stamps.
     fn wall(&self) -> Timestamp;
 }
+
+/// The wall clock as it would be if nobody had set it since this was made: by it the age of what bears a stamp is told, so
+/// that a clock that is set makes nothing old at once (promise P9).
+#[derive(Debug, Clone, Copy)]
+pub struct SteadyWall {
+    wall: Timestamp,
+    monotonic: Monotonic,
+}
+
+impl SteadyWall {
+    /// Begins with what the wall clock shows.
+    #[must_use]
+    pub fn new(clock: &dyn Clock) -> Self {
+        Self { wall: clock.wall(), monotonic: clock.monotonic() }
+    }
+
+    /// The time now; at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn now(&self, clock: &dyn Clock) -> Timestamp {
+        self.wall.checked_add(clock.monotonic().since(self.monotonic)).unwrap_or(Timestamp::MAX)
+    }
+}

@@ -16,7 +16,7 @@ mod till;
 pub use buffer::{
     Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, Pending, Place, Stats, StoreHealth,
 };
-pub use clock::{Clock, Monotonic};
+pub use clock::{Clock, Monotonic, SteadyWall};
 pub use control::{
     BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, SyncBusy, SyncControl, SyncReport,
     WorkerView,

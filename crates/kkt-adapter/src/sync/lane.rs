@@ -200,6 +200,12 @@ impl Lane {
                 return Err(error);
             }
         };
+        let Some(permit) = self.shared.gate.renew(admission.permit) else {
+            drop(admission.place);
+            self.shared.gate.notify();
+            return Ok(Stretch::Again);
+        };
+        let admission = Admission { permit, place: admission.place };
         let mut settled = Vec::new();
         let (stretch, place) = self.send_page(page, admission, &mut settled).await;
         drop(place);
@@ -270,12 +276,7 @@ impl Lane {
                     return (Stretch::Again, place);
                 }
                 LaneNext::GoOn => {}
-                LaneNext::Pause { own, endpoint } => {
-                    if let Some(pause) = endpoint {
-                        self.shared.gate.hold(pause);
-                    }
-                    return (Stretch::Pause(own), place);
-                }
+                LaneNext::Pause(pause) => return (Stretch::Pause(pause), place),
                 LaneNext::Stop => return (Stretch::Stop, place),
             }
         }
@@ -310,6 +311,9 @@ impl Lane {
         let decision = decide(&self.shared.options, tries, accepted, &result);
         self.last_try = Some((id, accepted_before));
         self.report(id, &result, &decision);
+        if let Verdict::Failure { retry_after: Some(pause) } = decision.endpoint {
+            self.shared.gate.hold(pause);
+        }
         tell(permit, decision.endpoint, &result);
         tell(device_permit, decision.device, &result);
         if let Some(outcome) = decision.settle {

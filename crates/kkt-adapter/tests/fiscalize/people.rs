@@ -167,10 +167,21 @@ async fn what_was_accepted_and_never_answered_waits_for_its_till_and_is_cancelle
     shop.printed("another", rouble()).await;
     assert_eq!(shop.row("stays away").await.state, State::Accepted);
     shop.close().await;
+    // P9: set ahead, the clock makes nothing old.
+    let shop = Shop::open(folder.path()).await;
+    shop.clock.set_wall(10.hours() * 8_766);
+    shop.printed("a third", rouble()).await;
+    shop.until_true("it was looked for them several times", |shop| {
+        shop.clock.began.elapsed().as_millis() > 200
+    })
+    .await;
+    assert_eq!(shop.row("stays away").await.state, State::Accepted);
+    shop.clock.set_wall(-10.hours() * 8_766);
+    shop.close().await;
     let shop = Shop::closed(folder.path(), options(), 100).await;
     shop.clock.pass(25.hours());
     shop.till.start();
     shop.until("stays away", State::Cancelled).await;
-    assert_eq!(shop.receipts(POS).len(), 3);
+    assert_eq!(shop.receipts(POS).len(), 4);
     assert!(matches!(shop.sell("stays away", rouble()).await, Err(TillError::Cancelled(_))));
 }

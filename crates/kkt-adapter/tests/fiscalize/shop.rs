@@ -24,21 +24,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub struct ManualClock(Mutex<Timestamp>, Instant);
+pub struct ManualClock {
+    wall: Mutex<Timestamp>,
+    passed: Mutex<Duration>,
+    pub began: Instant,
+}
 
 impl ManualClock {
+    /// Time passes.
     pub fn pass(&self, span: Span) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.checked_add(span).unwrap();
+        let from = *self.wall.lock().unwrap();
+        self.set_wall(span);
+        *self.passed.lock().unwrap() += self.wall().duration_since(from).unsigned_abs();
+    }
+
+    /// The wall clock alone is set.
+    pub fn set_wall(&self, by: Span) {
+        let mut now = self.wall.lock().unwrap();
+        *now = now.checked_add(by).unwrap();
     }
 }
 
 impl Clock for ManualClock {
     fn monotonic(&self) -> Monotonic {
-        Monotonic(self.1.elapsed())
+        Monotonic(self.began.elapsed() + *self.passed.lock().unwrap())
     }
     fn wall(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        *self.wall.lock().unwrap()
     }
 }
 
@@ -75,6 +87,7 @@ pub fn options() -> Options {
         retry_first: Duration::from_millis(20),
         retry_max: Duration::from_millis(50),
         tick: Duration::from_millis(10),
+        forgotten_every: Duration::from_millis(50),
         ..Options::default()
     }
 }
@@ -94,7 +107,11 @@ impl Shop {
     /// Without the background.
     pub async fn closed(folder: &Path, options: Options, capacity: u64) -> Self {
         let start = "2026-11-23T15:30:20Z".parse().unwrap();
-        let clock = Arc::new(ManualClock(Mutex::new(start), Instant::now()));
+        let clock = Arc::new(ManualClock {
+            wall: Mutex::new(start),
+            passed: Mutex::default(),
+            began: Instant::now(),
+        });
         let seen = Arc::new(Counting::default());
         let buffer = open_buffer(folder, capacity, &clock, &seen);
         let identity = Identity {

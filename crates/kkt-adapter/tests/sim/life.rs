@@ -70,6 +70,9 @@ async fn at_work(run: &Run, end: End, tasks: &mut JoinSet<()>) -> Ended {
     if scenario.ofd_faults {
         chance.spawn(people::weather(Arc::clone(world), Arc::clone(&run.operator), Arc::clone(&run.fleet)));
     }
+    if !run.forecast.is_empty() {
+        chance.spawn(people::forecast(Arc::clone(&run.operator), run.forecast.clone()));
+    }
     if scenario.kkt_faults {
         chance.spawn(people::kkt_troubles(Arc::clone(world), Arc::clone(&run.fleet)));
     }
@@ -115,13 +118,15 @@ async fn at_work(run: &Run, end: End, tasks: &mut JoinSet<()>) -> Ended {
             return Ended::Early;
         }
     }
-    if matches!(end, End::Drained) {
+    if matches!(end, End::Drained) && adapter.buffer.health().ok {
         chance.shutdown().await;
         drain(run, &adapter).await;
         return Ended::Last;
     }
-    // It is killed while it has nothing to do, or little.
-    std::future::pending::<()>().await;
+    if adapter.buffer.health().ok {
+        // It is killed while it has nothing to do, or little.
+        std::future::pending::<()>().await;
+    }
     Ended::Early
 }
 

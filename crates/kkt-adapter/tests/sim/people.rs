@@ -25,7 +25,7 @@ use std::{
 /// What the OFD does, changing now and then, for ever.
 pub async fn weather(world: Arc<World>, operator: Arc<Operator>, fleet: Arc<Fleet>) {
     loop {
-        tokio::time::sleep(world.millis(1_000, 40_000)).await;
+        tokio::time::sleep(world.millis(1_000, 40_000) * world.scenario.leisure()).await;
         let share = world.between(10, 100);
         let weather = match world.between(0, 10) {
             0..=2 => Weather::Up,
@@ -46,11 +46,19 @@ pub async fn weather(world: Arc<World>, operator: Arc<Operator>, fleet: Arc<Flee
     }
 }
 
+/// What the OFD does, as a test says.
+pub async fn forecast(operator: Arc<Operator>, forecast: Vec<(Duration, Weather)>) {
+    for (lasting, weather) in forecast {
+        operator.set_weather(weather);
+        tokio::time::sleep(lasting).await;
+    }
+}
+
 /// Troubles of the devices, for ever.
 pub async fn kkt_troubles(world: Arc<World>, fleet: Arc<Fleet>) {
     let devices: Vec<_> = fleet.devices.values().cloned().collect();
     loop {
-        tokio::time::sleep(world.millis(2_000, 60_000)).await;
+        tokio::time::sleep(world.millis(2_000, 60_000) * world.scenario.leisure()).await;
         let lasting = world.millis(200, 40_000);
         world.pick(&devices).set_trouble(*world.pick(TROUBLES), lasting);
         world.count("KKT trouble");
@@ -67,7 +75,7 @@ pub async fn clock_jumps(world: Arc<World>, chance: Arc<Mutex<Rng>>) {
             let mut chance = chance.lock().unwrap();
             (chance.between(500, 40_000), *chance.pick(&jumps), chance.chance(50))
         };
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        tokio::time::sleep(Duration::from_millis(pause) * world.scenario.leisure()).await;
         if world.scenario.jumps {
             world.jump(if is_back { -by } else { by });
             world.count("clock jump");
@@ -91,7 +99,7 @@ pub async fn disk_breaks(world: Arc<World>, disk: Arc<Disk>) {
 /// People who look after things, for ever.
 pub async fn support(world: Arc<World>, adapter: Arc<Adapter>, fleet: Arc<Fleet>) {
     loop {
-        tokio::time::sleep(world.millis(3_000, 40_000)).await;
+        tokio::time::sleep(world.millis(3_000, 40_000) * world.scenario.leisure()).await;
         // A disk that fails is somebody else's business.
         let _ = look_at_paper(&world, &adapter, &fleet).await;
         if world.scenario.people {

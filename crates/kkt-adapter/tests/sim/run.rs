@@ -4,7 +4,7 @@ use super::{
     disk::Disk,
     kkt::Fleet,
     life::{End, Ended, live},
-    ofd::Operator,
+    ofd::{Operator, Weather},
     oracle::{Evidence, Row, Verdict, judge},
     rng::Rng,
     scenario::Scenario,
@@ -26,7 +26,12 @@ pub struct Run {
     pub operator: Arc<Operator>,
     pub log: Arc<Log>,
     pub jumps: Arc<Mutex<Rng>>,
+    /// The weather, where a test makes it.
+    pub forecast: Forecast,
 }
+
+/// For how long the OFD does what, one after the other.
+pub type Forecast = Vec<(Duration, Weather)>;
 
 /// How a run went.
 pub struct Outcome {
@@ -48,6 +53,11 @@ impl Outcome {
 
 /// Runs a scenario from a seed.
 pub fn run(scenario: Scenario, seed: u64, traced: bool) -> Outcome {
+    run_under(scenario, seed, traced, Forecast::new())
+}
+
+/// The same under a given weather.
+pub fn run_under(scenario: Scenario, seed: u64, traced: bool, forecast: Forecast) -> Outcome {
     let world = World::new(scenario, seed, traced);
     let clock = Arc::new(MachineClock(Arc::clone(&world)));
     let memory = MemoryBuffer::new(world.scenario.capacity, clock);
@@ -58,6 +68,7 @@ pub fn run(scenario: Scenario, seed: u64, traced: bool) -> Outcome {
         log: Arc::new(Log::new(&world)),
         jumps: Arc::new(Mutex::new(Rng::new(!seed))),
         world: Arc::clone(&world),
+        forecast,
     };
     let mut lives = if world.scenario.crashes { world.between(1, 6) } else { 0 };
     loop {

@@ -35,7 +35,6 @@ pub struct Scenario {
     pub pace_ms: u64,
     pub capacity: u64,
     pub ofd_timeout: Duration,
-    pub breaker_recovery: Duration,
     pub half_open_max_calls: u32,
     pub breaker: Config,
     pub sync: SyncOptions,
@@ -83,7 +82,6 @@ impl Scenario {
             pace_ms: *rng.pick(&[1_500, 4_000, 10_000]) * tills,
             capacity: if rng.chance(15) { rng.between(5, 40) } else { 300_000 },
             ofd_timeout: seconds(*rng.pick(&[2, 10])),
-            breaker_recovery,
             half_open_max_calls,
             breaker,
             sync: SyncOptions {
@@ -108,6 +106,11 @@ impl Scenario {
             own_clocks: rng.chance(50),
             sabotage: None,
         }
+    }
+
+    /// Where days pass, chance and people take their time.
+    pub fn leisure(&self) -> u32 {
+        if self.nights { 60 } else { 1 }
     }
 
     /// Whether nothing but the OFD and the network keeps a till from printing at once.

@@ -11,6 +11,7 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// Runs seeds side by side, a thread a core; the first bad one, and the figures of all.
@@ -28,7 +29,17 @@ fn run_all(seeds: std::ops::Range<u64>) -> (Option<(u64, String)>, BTreeMap<&'st
                     {
                         return;
                     }
+                    let began = std::time::Instant::now();
                     let outcome = one(seed, false);
+                    if number("SIM_ALL", 0) > 0 {
+                        println!(
+                            "{seed} {:?} {} {}",
+                            began.elapsed(),
+                            outcome.figures["sent to the OFD"],
+                            if outcome.is_clean() { String::new() } else { outcome.wrong() }
+                        );
+                        continue;
+                    }
                     let mut found = found.lock().unwrap();
                     for (name, count) in &outcome.figures {
                         *found.1.entry(*name).or_default() += count;
@@ -78,8 +89,10 @@ fn the_same_seed_gives_the_same_run_byte_for_byte() {
 fn a_wall_clock_that_jumps_changes_no_line_of_the_run() {
     for seed in 0..number("SIM_JUMPS", 60) {
         let with = |jumps| {
-            let nights = false;
-            run(Scenario { jumps, nights, own_clocks: true, ..Scenario::draw(seed) }, seed, true)
+            let mut scenario = Scenario { jumps, nights: false, own_clocks: true, ..Scenario::draw(seed) };
+            // Over a restart nobody can know that the clock was set meanwhile.
+            scenario.fiscalize.accepted_age = Duration::MAX;
+            run(scenario, seed, true)
         };
         let (steady, jumping) = (with(false), with(true));
         let differs = steady.trace.lines().zip(jumping.trace.lines()).find(|(a, b)| a != b);

@@ -84,11 +84,6 @@ impl World {
         inner.wall_offset = inner.wall_offset.saturating_add(by);
     }
 
-    /// The wall clock is right again.
-    pub fn set_clock_right(&self) {
-        self.lock().wall_offset = SignedDuration::ZERO;
-    }
-
     pub fn chance(&self, percent: u64) -> bool {
         self.lock().rng.chance(percent)
     }
@@ -189,8 +184,11 @@ impl Observer for Watcher {
             self.0.tell("breaker", format_args!("{key}: {from} → {to}: {explanation}"));
             if &*key == "ofd" {
                 self.0.count("transitions of the OFD's breaker");
-                let now = self.0.now();
-                self.0.notes(|notes| notes.watch.transition(now, &explanation));
+                // The transition counts from when it was due, not from when somebody looked (B6).
+                let wall = MachineClock(Arc::clone(&self.0)).wall();
+                let since = Timestamp::try_from(explanation.since).unwrap();
+                let due = self.0.now().saturating_sub(wall.duration_since(since).unsigned_abs());
+                self.0.notes(|notes| notes.watch.transition(due, &explanation));
             }
         }
     }
