@@ -5,6 +5,7 @@ mod coverage;
 mod needs;
 mod pictures;
 mod run;
+mod sim;
 mod soak;
 mod test;
 mod tidy;
@@ -30,6 +31,8 @@ enum Command {
     Pictures,
     /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
     Soak(soak::SoakArgs),
+    /// The adapter in a simulated world, each run from one seed; replays one with a readable trace.
+    Sim(sim::SimArgs),
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Command::Coverage(args) => coverage::run(&args),
         Command::Pictures => pictures::run(),
         Command::Soak(args) => soak::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

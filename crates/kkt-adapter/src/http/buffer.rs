@@ -1,7 +1,7 @@
 //! The buffer's figures, the forced sync, the lanes.
 
 use super::{auth::Bearer, body, breakers, error::ApiError, gate::detached, router::Shared, view::json};
-use crate::ports::{Counts, Stats};
+use crate::ports::{Counts, LaneView, Stats};
 use axum::{
     Extension,
     extract::{Request, State},
@@ -109,14 +109,23 @@ pub async fn sync(State(app): State<Shared>, request: Request) -> Result<Respons
     Ok(json(StatusCode::ACCEPTED, &body))
 }
 
+/// A lane, and the document that holds it up, if one does.
+pub fn lane(view: &LaneView) -> Value {
+    let head = view.head.map(|head| {
+        json!({
+            "receipt_id": head.id,
+            "fiscal_doc_number": head.fd,
+            "failing_for_seconds": head.failing_for.as_secs(),
+            "tries": head.tries,
+        })
+    });
+    json!({ "device": view.device, "state": view.state, "last_error": view.last_error, "head": head })
+}
+
 /// `GET /v1/kkt/worker/status`.
 pub async fn worker(State(app): State<Shared>) -> Response {
     let view = app.ports.sync.worker();
-    let lanes: Vec<Value> = view
-        .lanes
-        .iter()
-        .map(|lane| json!({ "device": lane.device, "state": lane.state, "last_error": lane.last_error }))
-        .collect();
+    let lanes: Vec<Value> = view.lanes.iter().map(lane).collect();
     let body = json!({
         "running": view.running,
         "task_status": if view.running { "running" } else { "stopped" },

@@ -3,12 +3,12 @@
 //! | status | when |
 //! |---|---|
 //! | unhealthy | buffer ≥ 100 %, more than 100 dead letters, or the database fails |
-//! | degraded | any breaker not CLOSED, any device blocked or in trouble, buffer ≥ 80 %, more than 50 dead letters, oldest pending > 3 days |
+//! | degraded | any breaker not CLOSED, any device blocked or in trouble, any lane stuck (its first document has not got through for 10 minutes) or stopped, buffer ≥ 80 %, more than 50 dead letters, oldest pending > 3 days |
 //! | healthy | else |
 
 use super::{
     breakers,
-    buffer::{oldest_pending_seconds, percent_full},
+    buffer::{lane, oldest_pending_seconds, percent_full},
     pages::NOT_FISCAL,
     router::{App, Shared},
     view::json,
@@ -112,7 +112,9 @@ pub async fn report(app: &App) -> Report {
     let database = if works { Health::Healthy } else { Health::Unhealthy };
     let error = store.error.or_else(|| stats.as_ref().err().map(ToString::to_string));
     let kkt = Health::degraded_if(blocked);
-    let status = buffer_status.max(database).max(kkt).max(Health::degraded_if(!closed));
+    let stuck = ports.sync.stuck();
+    let sync = Health::degraded_if(!stuck.is_empty());
+    let status = buffer_status.max(database).max(kkt).max(sync).max(Health::degraded_if(!closed));
     let fiscal = ports.fiscal();
     let body = json!({
         "status": status.as_str(),
@@ -122,6 +124,7 @@ pub async fn report(app: &App) -> Report {
             "buffer": buffer,
             "circuit_breaker": breakers::component(&ports.breakers.endpoint(), &breakers),
             "database": { "status": database.as_str(), "type": store.kind, "mode": store.mode, "error": error },
+            "sync": { "status": sync.as_str(), "stuck": stuck.iter().map(lane).collect::<Vec<_>>() },
             "kkt": { "status": kkt.as_str(), "devices": devices.iter().map(device).collect::<Vec<_>>() },
         },
         "version": ports.options.version,

@@ -18,8 +18,8 @@ pub use buffer::{
 };
 pub use clock::{Clock, Monotonic, SteadyWall};
 pub use control::{
-    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, SyncBusy, SyncControl, SyncReport,
-    WorkerView,
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneHead, LaneView, SyncBusy, SyncControl,
+    SyncReport, WorkerView,
 };
 pub use event::Event;
 pub use kkt::{Found, KktDriver, KktError, KktFleet, ShiftState};

@@ -87,5 +87,8 @@ async fn dead_letters_are_listed_requeued_and_resolved_under_a_name() {
 async fn the_worker_tells_its_lanes() {
     let body = open().await.get("/v1/kkt/worker/status").await.ok();
     assert_eq!((&body["running"], &body["task_status"]), (&json!(true), &json!("running")));
-    assert_eq!(body["lanes"][0], json!({"device": "POS-001", "state": "idle", "last_error": null}));
+    assert_eq!(
+        body["lanes"][0],
+        json!({"device": "POS-001", "state": "idle", "last_error": null, "head": null})
+    );
 }

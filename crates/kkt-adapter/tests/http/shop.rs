@@ -126,6 +126,7 @@ impl Till for TrickTill {
 pub struct Lanes {
     pub busy: AtomicBool,
     pub woken: Mutex<Vec<DeviceId>>,
+    pub stuck: Mutex<Vec<LaneView>>,
 }
 
 #[async_trait]
@@ -138,8 +139,12 @@ impl SyncControl for Lanes {
         Ok(SyncReport { synced: 3, failed: 1, skipped: 2, duration, message: "3 delivered".into() })
     }
     fn worker(&self) -> WorkerView {
-        let lane = LaneView { device: "POS-001".parse().unwrap(), state: "idle", last_error: None };
+        let lane =
+            LaneView { device: "POS-001".parse().unwrap(), state: "idle", last_error: None, head: None };
         WorkerView { running: true, lanes: vec![lane], lane_count: 1 }
+    }
+    fn stuck(&self) -> Vec<LaneView> {
+        self.stuck.lock().unwrap().clone()
     }
     fn wake(&self, device: &DeviceId) {
         self.woken.lock().unwrap().push(device.clone());

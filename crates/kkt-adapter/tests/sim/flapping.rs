@@ -6,6 +6,8 @@ use super::{
     run::{Forecast, calm, run_under},
     scenario::Scenario,
 };
+use circuit_breaker::Config;
+use kkt_adapter::sync::SyncOptions;
 use std::time::Duration;
 
 /// Up and down, each for 1–30 s; while up, healthy or with 30 % errors, slow answers, lost acknowledgements; while down,
@@ -39,7 +41,15 @@ fn flaps(count: u64, seed: u64) -> (Forecast, Duration) {
 fn through_two_hundred_flaps_every_sale_is_printed_at_once_and_delivered_once_in_order() {
     let (count, seed) = (number("SIM_FLAPS", 200), number("SIM_SEED", 7));
     let (forecast, lasting) = flaps(count, seed);
-    let scenario = Scenario { ofd_timeout: Duration::from_secs(10), pace_ms: 12_000, ..calm(4, lasting) };
+    let seconds = Duration::from_secs;
+    let scenario = Scenario {
+        ofd_timeout: seconds(10),
+        pace_ms: 25_000,
+        breaker: Config::new().failure_threshold(3).recovery_timeout(seconds(5)),
+        half_open_max_calls: 2,
+        sync: SyncOptions::default(),
+        ..calm(4, lasting)
+    };
     assert!(scenario.is_till_unhindered(), "or nothing is asserted of the answers");
     let outcome = run_under(scenario, seed, false, forecast);
     assert!(outcome.is_clean(), "SIM_SEED={seed}: {}", outcome.wrong());

@@ -25,5 +25,6 @@ mod rng;
 mod run;
 mod scenario;
 mod seeds;
+mod single_till;
 mod tills;
 mod world;

@@ -66,8 +66,8 @@ pub struct Notes {
 pub struct Watch {
     /// Not before this may a call be made: the breaker is open until then.
     pub open_until: Option<Duration>,
-    /// Not before this: the OFD asked for it.
-    pub asked_until: Option<Duration>,
+    /// The pauses that the OFD asked for: when it was heard, and until when.
+    pub pauses: Vec<(Duration, Duration)>,
     /// Calls in flight, each with the state and the generation in which it began.
     pub calls: BTreeMap<u64, (BreakerState, u64)>,
     pub calls_made: u64,

@@ -26,6 +26,10 @@ use std::{
 /// The longest pause that a `Retry-After` is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
+/// What happens at the same instant has no order that anybody could keep: a call that was let through goes out although
+/// the answer to another arrives.
+const TICK: Duration = Duration::from_nanos(1);
+
 /// What the OFD does at present.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Weather {
@@ -282,7 +286,7 @@ impl Network {
                 Some("the breaker is open")
             } else if !shut && state == BreakerState::HalfOpen && early(watch.open_until) {
                 Some("the breaker was to be open for longer")
-            } else if early(watch.asked_until) {
+            } else if watch.pauses.iter().any(|(heard, until)| (*heard + TICK..*until).contains(&now)) {
                 Some("the OFD asked for a pause")
             } else {
                 None
@@ -329,9 +333,7 @@ impl Network {
             notes.accepted += u64::from(result.is_ok());
             let accepted = notes.accepted;
             if let Err(OfdError::Unavailable { retry_after: Some(time), .. }) = result {
-                let until = now + (*time).min(RETRY_AFTER_MAX);
-                let watch = &mut notes.watch;
-                watch.asked_until = watch.asked_until.max(Some(until));
+                notes.watch.pauses.push((now, now + (*time).min(RETRY_AFTER_MAX)));
             }
             let document = notes.of(document.id);
             let failed = matches!(result, Err(OfdError::Unavailable { .. } | OfdError::Ambiguous(_)));

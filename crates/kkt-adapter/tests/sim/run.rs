@@ -58,18 +58,8 @@ pub fn run(scenario: Scenario, seed: u64, traced: bool) -> Outcome {
 
 /// The same under a given weather.
 pub fn run_under(scenario: Scenario, seed: u64, traced: bool, forecast: Forecast) -> Outcome {
-    let world = World::new(scenario, seed, traced);
-    let clock = Arc::new(MachineClock(Arc::clone(&world)));
-    let memory = MemoryBuffer::new(world.scenario.capacity, clock);
-    let run = Run {
-        disk: Disk::new(Arc::clone(&world), memory),
-        fleet: Fleet::new(&world),
-        operator: Operator::new(Arc::clone(&world)),
-        log: Arc::new(Log::new(&world)),
-        jumps: Arc::new(Mutex::new(Rng::new(!seed))),
-        world: Arc::clone(&world),
-        forecast,
-    };
+    let run = Run::new(scenario, seed, traced, forecast);
+    let world = Arc::clone(&run.world);
     let mut lives = if world.scenario.crashes { world.between(1, 6) } else { 0 };
     loop {
         let after = world.millis(20, *world.pick(&[2_000, 60_000]));
@@ -93,6 +83,21 @@ pub fn run_under(scenario: Scenario, seed: u64, traced: bool, forecast: Forecast
 }
 
 impl Run {
+    pub fn new(scenario: Scenario, seed: u64, traced: bool, forecast: Forecast) -> Self {
+        let world = World::new(scenario, seed, traced);
+        let clock = Arc::new(MachineClock(Arc::clone(&world)));
+        let memory = MemoryBuffer::new(world.scenario.capacity, clock);
+        Self {
+            disk: Disk::new(Arc::clone(&world), memory),
+            fleet: Fleet::new(&world),
+            operator: Operator::new(Arc::clone(&world)),
+            log: Arc::new(Log::new(&world)),
+            jumps: Arc::new(Mutex::new(Rng::new(!seed))),
+            world,
+            forecast,
+        }
+    }
+
     fn judge(&self) -> Outcome {
         let world = &self.world;
         let entries = self.disk.entries();

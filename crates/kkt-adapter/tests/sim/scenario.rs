@@ -61,7 +61,10 @@ impl Scenario {
         let mut rng = Rng::new(seed ^ 0x5ce0_a410);
         let seconds = Duration::from_secs;
         let tills = rng.between(1, 5);
-        let breaker_recovery = seconds(*rng.pick(&[2, 5, 30, 60]));
+        let nights = rng.chance(8);
+        // A day has 86,400 seconds: who watches a night need not look at each of them.
+        let idle = if nights { 60 } else { 1 };
+        let breaker_recovery = seconds(*rng.pick(&[2, 5, 30, 60]) * idle.min(5));
         let half_open_max_calls = rng.between(1, 3) as u32;
         let breaker = Config::new()
             .failure_threshold(rng.between(1, 6) as u32)
@@ -72,9 +75,6 @@ impl Scenario {
             true => breaker.backoff(Backoff::exponential(2.0, seconds(300))),
             false => breaker,
         };
-        let nights = rng.chance(8);
-        // A day has 86,400 seconds: who watches a night need not look at each of them.
-        let idle = if nights { 60 } else { 1 };
         Self {
             tills,
             devices: rng.between(1, tills),

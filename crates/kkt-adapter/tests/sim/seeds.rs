@@ -73,13 +73,24 @@ fn a_thousand_worlds_lose_nothing_double_nothing_and_keep_the_order() {
     }
 }
 
+/// Byte for byte; if not, the first lines that differ and what led to them.
+fn assert_same(one: &str, other: &str, seed: u64) {
+    if one == other {
+        return;
+    }
+    let same = one.lines().zip(other.lines()).take_while(|(a, b)| a == b).count();
+    let show = |trace: &str| {
+        let lines: Vec<&str> = trace.lines().skip(same.saturating_sub(25)).take(30).collect();
+        lines.join("\n")
+    };
+    panic!("seed {seed}, {same} lines are the same:\n{}\n\nand\n{}", show(one), show(other));
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_byte_for_byte() {
     for seed in 0..number("SIM_TWICE", 25) {
         let (first, second) = (one(seed, true), one(seed, true));
-        let differs = first.trace.lines().zip(second.trace.lines()).find(|(a, b)| a != b);
-        assert_eq!(differs, None, "seed {seed}");
-        assert_eq!(first.trace.len(), second.trace.len(), "seed {seed}");
+        assert_same(&first.trace, &second.trace, seed);
         assert!(first.trace.lines().count() > 50, "seed {seed} does nothing");
     }
 }
@@ -95,9 +106,7 @@ fn a_wall_clock_that_jumps_changes_no_line_of_the_run() {
             run(scenario, seed, true)
         };
         let (steady, jumping) = (with(false), with(true));
-        let differs = steady.trace.lines().zip(jumping.trace.lines()).find(|(a, b)| a != b);
-        assert_eq!(differs, None, "seed {seed}");
-        assert_eq!(steady.trace.len(), jumping.trace.len(), "seed {seed}");
+        assert_same(&steady.trace, &jumping.trace, seed);
     }
 }
 

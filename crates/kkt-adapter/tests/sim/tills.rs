@@ -64,7 +64,7 @@ impl Log {
         asked.values().filter(|asked| asked.answers.is_empty() && !asked.forgotten).cloned().collect()
     }
 
-    fn new_sale(&self, world: &World, pos: &str) -> Asked {
+    pub fn new_sale(&self, world: &World, pos: &str) -> Asked {
         let mut log = self.asked.lock().unwrap();
         let asked = Asked {
             key: format!("k{:04}", log.len() + 1),
