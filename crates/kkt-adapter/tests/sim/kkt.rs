@@ -219,7 +219,7 @@ impl Kkt {
     }
 
     async fn print(&self, order: Order) -> Result<FiscalDoc, KktError> {
-        let mut told = Told { kkt: self, order: Some(order) };
+        let mut told = Told { kkt: self, order: Some(order), is_received: self.world.chance(50) };
         let attended = self.attend().await;
         if attended.is_err() || self.trouble() == Trouble::PaperOut {
             told.order = None;
@@ -242,16 +242,18 @@ impl Kkt {
     }
 }
 
-/// A command under way. If whoever gave it goes away, the device may carry it out all the same.
+/// A command under way. If whoever gave it goes away, the device may carry it out all the same. That is drawn beforehand:
+/// the tasks of a dead process are dropped in no certain order.
 struct Told<'a> {
     kkt: &'a Kkt,
     order: Option<Order>,
+    is_received: bool,
 }
 
 impl Drop for Told<'_> {
     fn drop(&mut self) {
         if let Some(order) = self.order.take()
-            && self.kkt.world.chance(50)
+            && self.is_received
         {
             self.kkt.memory.lock().unwrap().pending.push(order);
         }

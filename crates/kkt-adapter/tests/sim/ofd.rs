@@ -108,8 +108,9 @@ impl Operator {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let now = self.world.now();
             let mut on_the_way = self.on_the_way.lock().unwrap();
-            let due = on_the_way.iter().position(|(at, _)| *at <= now);
-            let due = due.map(|index| on_the_way.swap_remove(index));
+            on_the_way.sort_by_key(|(at, document)| (*at, document.device.clone(), document.fd));
+            let is_due = on_the_way.first().is_some_and(|(at, _)| *at <= now);
+            let due = is_due.then(|| on_the_way.remove(0));
             drop(on_the_way);
             if let Some((_, document)) = due {
                 self.world.tell("network", format_args!("{} arrives late", self.world.name(document.id)));
@@ -250,18 +251,19 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// A packet under way; if its sender goes away, it may arrive all the same.
-struct Packet<'a>(&'a Network, Option<&'a Outgoing>);
+/// A packet under way; if its sender goes away, it may arrive all the same, so much later. That is drawn beforehand: the
+/// tasks of a dead process are dropped in no certain order.
+struct Packet<'a> {
+    operator: &'a Operator,
+    document: Option<&'a Outgoing>,
+    late: Option<Duration>,
+}
 
 impl Drop for Packet<'_> {
     fn drop(&mut self) {
-        let world = &self.0.world;
-        if let Some(document) = self.1.take()
-            && world.scenario.late_packets
-            && world.chance(50)
-        {
-            let at = world.now() + world.millis(100, 20_000);
-            self.0.operator.on_the_way.lock().unwrap().push((at, document.clone()));
+        if let (Some(document), Some(late)) = (self.document.take(), self.late) {
+            let at = self.operator.world.now() + late;
+            self.operator.on_the_way.lock().unwrap().push((at, document.clone()));
         }
     }
 }
@@ -309,10 +311,11 @@ impl Network {
             tokio::time::sleep(Duration::from_millis(1)).await;
             return Err(OfdError::Unavailable { reason: "connection refused".into(), retry_after: None });
         }
-        let mut packet = Packet(self, Some(document));
+        let late = (world.scenario.late_packets && world.chance(50)).then(|| world.millis(100, 20_000));
+        let mut packet = Packet { operator: &self.operator, document: Some(document), late };
         let slowest = if world.scenario.late_packets && world.chance(5) { 15_000 } else { 40 };
         tokio::time::sleep(world.millis(1, slowest)).await;
-        packet.1 = None;
+        packet.document = None;
         drop(packet);
         let (after, back) = self.operator.arrive(document);
         tokio::time::sleep(after + world.millis(1, 40)).await;
