@@ -169,8 +169,9 @@ async fn what_was_accepted_and_never_answered_waits_for_its_till_and_is_cancelle
     shop.close().await;
     // P9: set ahead, the clock makes nothing old.
     let shop = Shop::open(folder.path()).await;
-    shop.clock.set_wall(10.hours() * 8_766);
+    // The background is at work by then.
     shop.printed("a third", rouble()).await;
+    shop.clock.set_wall(10.hours() * 8_766);
     shop.until_true("it was looked for them several times", |shop| {
         shop.clock.began.elapsed().as_millis() > 200
     })
