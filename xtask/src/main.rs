@@ -2,9 +2,12 @@
 
 mod bench;
 mod coverage;
+mod deb;
+mod fuzz;
 mod mutants;
 mod needs;
 mod pictures;
+mod python;
 mod run;
 mod soak;
 mod test;
@@ -27,12 +30,16 @@ enum Command {
     Tidy,
     /// Line coverage of every crate, by cargo-tarpaulin.
     Coverage(coverage::CoverageArgs),
+    /// The Debian package, into target/debian; needs cargo-deb.
+    Deb,
     /// Mutation tests of the breaker's decisions, by cargo-mutants.
     Mutants(mutants::MutantsArgs),
     /// The dashboard's pictures for the README, into docs/pictures.
     Pictures,
     /// Crashes and faults of every kind under load; one table of what was lost, doubled or disordered.
     Soak(soak::SoakArgs),
+    /// Coverage-guided fuzzing of every parser that takes outside bytes.
+    Fuzz(fuzz::FuzzArgs),
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -42,9 +49,11 @@ fn main() -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Tidy => tidy::run(),
         Command::Coverage(args) => coverage::run(&args),
+        Command::Deb => deb::run(),
         Command::Mutants(args) => mutants::run(&args),
         Command::Pictures => pictures::run(),
         Command::Soak(args) => soak::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -1,6 +1,9 @@
 //! Programs that tests need and cargo does not bring.
 
-use crate::run::{succeed, target_dir};
+use crate::{
+    python,
+    run::{succeed, target_dir},
+};
 use anyhow::bail;
 use std::{
     path::PathBuf,
@@ -16,6 +19,8 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need { program: "cc", package: "gcc libc6-dev", why: "compiles the bundled SQLite and links every test" },
+    Need { program: "c++", package: "g++", why: "compiles libFuzzer" },
+    Need { program: "faketime", package: "faketime", why: "sets the wall clock of a running adapter" },
     Need { program: "promtool", package: "prometheus", why: "checks and unit-tests the alert rules" },
     // By its path: a shell has a `kill` of its own, which the tests cannot start.
     Need { program: "/usr/bin/kill", package: "procps", why: "sends the adapter its signals" },
@@ -29,6 +34,16 @@ const NEEDS: &[Need] = &[
         program: "npm",
         package: "npm",
         why: "fetches axe-core, which looks for barriers in the dashboard",
+    },
+    Need {
+        program: "curl",
+        package: "curl",
+        why: "runs the examples of the API's document as they stand there",
+    },
+    Need {
+        program: "python3",
+        package: "python3 python3-venv",
+        why: "runs schemathesis and the validator of the API's document",
     },
     Need { program: "systemd-analyze", package: "systemd", why: "checks the service unit" },
     Need {
@@ -54,12 +69,13 @@ fn axe() -> PathBuf {
     target_dir().join("npm/node_modules/axe-core/axe.min.js")
 }
 
-/// Checks that all are there; with `install`, fetches what is missing by apt and npm.
+/// Checks that all are there; with `install`, fetches what is missing by apt, npm and pip.
 ///
 /// # Errors
 /// Names every program that is missing and the package that brings it.
 pub fn check(install: bool) -> anyhow::Result<()> {
-    programs(install)?;
+    programs(install, |_| true)?;
+    python::check(install)?;
     if axe().exists() {
         return Ok(());
     }
@@ -74,8 +90,16 @@ pub fn check(install: bool) -> anyhow::Result<()> {
     succeed(npm.arg(AXE))
 }
 
-fn programs(install: bool) -> anyhow::Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(need.program)).collect();
+/// As [`check`], for one program.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_only(program: &str, install: bool) -> anyhow::Result<()> {
+    programs(install, |need| need.program == program)
+}
+
+fn programs(install: bool, wanted: impl Fn(&Need) -> bool) -> anyhow::Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| wanted(need) && !is_there(need.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -86,13 +110,19 @@ fn programs(install: bool) -> anyhow::Result<()> {
             .collect();
         bail!("the tests need programs that are not here:\n{}\nrun it again with --install", list.join("\n"));
     }
-    let apt = |args: &[&str]| {
+    apt(missing.iter().flat_map(|need| need.package.split(' ')))
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// What apt failed with.
+pub fn apt<'a>(packages: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
+    let apt = || {
         let mut command = Command::new("apt-get");
-        command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
-        succeed(&mut command)
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
     };
-    apt(&["update", "-q"])?;
-    let mut args = vec!["install", "-y", "-q", "--no-install-recommends"];
-    args.extend(missing.iter().flat_map(|need| need.package.split(' ')));
-    apt(&args)
+    succeed(apt().args(["update", "-q"]))?;
+    succeed(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages))
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: what CI runs, in the order in which faults are cheapest to find.
 
 use crate::{
-    needs,
+    fuzz, needs,
     run::{cargo, succeed, target_dir},
     tidy,
 };
@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
             .env("CARGO_TARGET_DIR", target_dir().join("loom"));
         succeed(&mut command)
     }),
+    ("fuzz", fuzz::gate),
     ("docs", || {
         let mut command = cargo();
         command.args(["doc", "--workspace", "--no-deps", "--all-features", "--quiet"]);

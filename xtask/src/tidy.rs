@@ -15,12 +15,28 @@ const WALLS: &[(&str, &[&str])] = &[
     ("kkt", &["ports", "domain"]),
     ("ofd", &["ports", "domain"]),
     ("fiscalize", &["ports", "domain"]),
+    ("heartbeat", &["ports", "domain"]),
     ("http", &["ports", "domain"]),
     ("sync", &["ports", "domain"]),
     ("telemetry", &["ports", "domain"]),
     ("config", &["domain"]),
     ("cli", &["app", "config", "buffer", "telemetry"]),
-    ("app", &["domain", "ports", "buffer", "kkt", "ofd", "fiscalize", "http", "sync", "telemetry", "config"]),
+    (
+        "app",
+        &[
+            "domain",
+            "ports",
+            "buffer",
+            "kkt",
+            "ofd",
+            "fiscalize",
+            "heartbeat",
+            "http",
+            "sync",
+            "telemetry",
+            "config",
+        ],
+    ),
 ];
 
 /// Longest source file outside tests, in lines.

@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Metrics of the contract.
+/// Metrics of the contract, and that of a device which waits for a person.
 const METRICS: &[&str] = &[
     "kkt_buffer_size",
     "kkt_buffer_capacity",
@@ -20,6 +20,7 @@ const METRICS: &[&str] = &[
     "kkt_circuit_breaker_opens_total",
     "kkt_circuit_breaker_calls_total",
     "kkt_circuit_breaker_state_seconds_total",
+    "kkt_device_blocked",
     "kkt_receipts_synced_total",
     "kkt_receipts_total",
     "kkt_dlq_size",
@@ -38,6 +39,7 @@ const ALERTS: &[(&str, &str)] = &[
     ("KktBufferFilling", "P2"),
     ("KktNoFsync", "P1"),
     ("KktTillNotPrinting", "P1"),
+    ("KktDeviceBlocked", "P1"),
     ("KktOfdUnreachable", "P2"),
     ("KktDeviceRefused", "P2"),
     ("KktBreakerFlapping", "P1"),
@@ -399,4 +401,31 @@ fn every_file_that_compose_mounts_is_there() {
     for secret in compose.split("file: ./secrets/").skip(1).filter_map(|rest| rest.lines().next()) {
         assert!(makes.contains(secret), "make-secrets does not make {secret}");
     }
+}
+
+#[test]
+fn every_file_of_the_package_is_there_and_its_scripts_name_what_is_installed() {
+    let manifest = read(&root().join("crates/kkt-adapter/Cargo.toml"));
+    let (_, list) = manifest.split_once("assets = [").expect("Cargo.toml has the list of the package");
+    let mut installed = BTreeSet::new();
+    for line in list.lines().take_while(|line| *line != "]").filter(|line| line.contains('"')) {
+        let [from, to, mode] = line.split('"').skip(1).step_by(2).collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        assert!(matches!(mode, "755" | "644" | "640"), "{line}");
+        let name = from.rsplit('/').next().unwrap_or_default();
+        if let Some(path) = from.strip_prefix("../../") {
+            let folder = root().join(path.strip_suffix(name).unwrap_or(path));
+            assert!(name.contains('*') || folder.join(name).exists(), "{from} is gone");
+        }
+        installed.insert(if to.ends_with('/') { format!("/{to}{name}") } else { format!("/{to}") });
+    }
+    let postinst = read(&deploy("debian/postinst"));
+    for path in
+        ["/usr/lib/sysusers.d/kkt-adapter.sysusers.conf", "/usr/lib/tmpfiles.d/kkt-adapter.tmpfiles.conf"]
+    {
+        // cargo-deb's own part of the script names them by the names they have in deploy/systemd.
+        assert!(installed.contains(path) && postinst.contains(path), "{path}: {installed:?}");
+    }
+    assert!(manifest.contains("enable = false, start = false"), "drivers are chosen before the first start");
 }

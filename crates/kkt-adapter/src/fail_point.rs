@@ -27,7 +27,10 @@ pub const ALL: &[&str] = &[
     "settle.after",
 ];
 
-/// The process passes the place `name`, one of [`ALL`].
+/// No receipt passes here: a slice of another adapter's buffer has been taken over.
+pub const IMPORT_SLICE: &str = "import.slice";
+
+/// The process passes the place `name`, one of [`ALL`] or [`IMPORT_SLICE`].
 #[cfg(debug_assertions)]
 pub fn hit(name: &str) {
     use std::sync::{

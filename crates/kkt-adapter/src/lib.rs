@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod fail_point;
 pub mod fiscalize;
+pub mod heartbeat;
 pub mod http;
 pub mod kkt;
 pub mod ofd;

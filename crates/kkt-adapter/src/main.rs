@@ -9,6 +9,8 @@ use kkt_adapter::{
 use std::{env, future::Future, process::ExitCode};
 
 fn main() -> ExitCode {
+    // Whatever a library or an emulated device writes is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
     let outcome = match cli.command() {
         Command::Serve(files) => serve(&files.sources(env::vars_os())),
@@ -17,6 +19,8 @@ fn main() -> ExitCode {
         Command::Config(command) => commands::config(&command, env::vars_os()),
         Command::Breaker(command) => block_on(commands::breaker(command)),
         Command::Dlq(command) => block_on(commands::dlq(command)),
+        Command::Completions { shell } => Ok(commands::completions(shell)),
+        Command::Man { dir } => commands::man(dir.as_deref()),
         Command::Buffer(command) => block_on(commands::buffer(command, env::vars_os())),
     };
     outcome.unwrap_or_else(|failure| {

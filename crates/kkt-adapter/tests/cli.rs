@@ -266,6 +266,7 @@ fn the_buffer_of_a_stopped_adapter_is_verified_and_exported() {
         receipt: None,
         hash: BodyHash::of(b""),
         notes: Vec::new(),
+        request_id: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
     };
     runtime.block_on(async {
@@ -302,4 +303,71 @@ impl Clock for StoppedClock {
     fn wall(&self) -> jiff::Timestamp {
         jiff::Timestamp::UNIX_EPOCH
     }
+}
+
+// The package's file: nobody sells on an emulated KKT because he did not look.
+#[test]
+fn the_installed_configuration_is_refused_until_both_drivers_are_chosen_and_then_it_is_good() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kkt-adapter.toml");
+    let ran = run(&["config", "check", "--json", "--config", file]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    let problems = answer["problems"].as_array().unwrap();
+    let keys: Vec<_> = problems.iter().map(|problem| problem["key"].as_str().unwrap()).collect();
+    assert_eq!((keys, &answer["good"]), (vec!["ofd.kind", "kkt.driver"], &json!(false)), "{answer}");
+    let served = run(&["serve", "--config", file]);
+    assert_eq!(served.code, 2, "{}", served.err);
+    assert!(served.err.contains("simulator") && served.err.contains("virtual"), "{}", served.err);
+    let folder = tempfile::tempdir().unwrap();
+    let chosen = folder.path().join("kkt.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let text = text
+        .replace("kind = \"CHOOSE\"", "kind = \"simulator\"")
+        .replace("driver = \"CHOOSE\"", "driver = \"virtual\"");
+    std::fs::write(&chosen, text).unwrap();
+    let ran = run(&["config", "check", "--json", "--config", chosen.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.contains("\"good\": true")), (0, true), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn completions_are_made_for_each_shell_and_bash_can_read_its_own() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = run(&["completions", shell]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        for word in ["force-open", "import", "requeue"] {
+            assert!(ran.out.contains(word), "{shell}: {word}");
+        }
+        if shell == "bash" {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("kkt-adapter.bash");
+            std::fs::write(&file, ran.out).unwrap();
+            // What a user sees at `kkt-adapter breaker <Tab>`.
+            let ask = format!(
+                ". {}; complete=($(complete -p kkt-adapter)); COMP_WORDS=(kkt-adapter breaker ''); COMP_CWORD=2; \
+                 \"${{complete[-2]}}\" kkt-adapter '' breaker; echo \"${{COMPREPLY[*]}}\"",
+                file.display()
+            );
+            let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
+            let offered = String::from_utf8(output.stdout).unwrap();
+            assert!(offered.contains("force-closed") && offered.contains("watch"), "{offered}");
+        }
+    }
+}
+
+#[test]
+fn each_command_has_a_manual_page_and_the_exit_codes_stand_in_help_and_manual() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run(&["man", "--dir", folder.path().to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for page in ["kkt-adapter", "kkt-adapter-breaker-force-open", "kkt-adapter-buffer-import"] {
+        let text = std::fs::read_to_string(folder.path().join(format!("{page}.1"))).unwrap();
+        assert!(text.starts_with(".ie") && text.contains(".SH NAME"), "{text}");
+    }
+    for args in [&["man"][..], &["--help"], &["breaker", "--help"], &["dlq", "--help"], &["buffer", "--help"]]
+    {
+        let ran = run(args);
+        assert!(ran.out.contains("the adapter cannot be reached"), "{args:?}: {}", ran.out);
+    }
+    let ran = run(&["man", "--dir", "/dev/null/man"]);
+    assert_eq!((ran.code, ran.err.contains("/dev/null/man")), (2, true), "{}", ran.err);
 }

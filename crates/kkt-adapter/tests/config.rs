@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/ca.rs"]
+#[allow(dead_code)]
+mod ca;
+
 use kkt_adapter::config::{self, Backoff, Config, ConfigError, Loaded, OfdKind, OnRejected, Sources};
 use std::{path::PathBuf, time::Duration};
 use tempfile::TempDir;
@@ -119,7 +123,8 @@ token_file = "{}"
     );
     given.sources.file = Some(given.write("config.toml", &text));
     let loaded = given.good();
-    assert_eq!(loaded.warnings, Vec::<String>::new());
+    let [unencrypted] = loaded.warnings.as_slice() else { panic!("{:?}", loaded.warnings) };
+    contains(unencrypted, &["server.listen", "without TLS", "[server.tls]"]);
     let config = loaded.config;
     assert_eq!(config.auth.tokens[0].token_file.expose(), "a-token-of-the-first-till");
     assert_eq!(config.auth.tokens[1].token_file.expose(), "a-token-of-the-operators");
@@ -313,6 +318,90 @@ fn a_token_file_that_everybody_may_read_gets_a_warning() {
     let loaded =
         Given::file(&format!("[ofd]\nbase_url=\"https://o\"\ntoken_file=\"{}\"", path.display())).good();
     contains(&loaded.warnings.join("\n"), &["ofd.token_file", "can be read by every user", "chmod 600"]);
+}
+
+#[test]
+fn a_pair_for_tls_is_read_and_one_that_does_not_fit_is_refused_unseen() {
+    let ca = ca::Ca::new("x");
+    let (pair, other) = (ca.issue(), ca.issue());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    pair.write(&at("cert"), &at("key"));
+    other.write(&at("other-cert"), &at("other-key"));
+    std::fs::write(at("ca"), &ca.pem).unwrap();
+    std::fs::write(at("empty"), "").unwrap();
+    std::fs::write(at("torn"), "-----BEGIN CERTIFICATE-----\nhush\n").unwrap();
+    let given = |cert: &str, key: &str| {
+        Given::nothing()
+            .variable("KKT_SERVER__TLS__CERT_FILE", at(cert).to_str().unwrap())
+            .variable("KKT_SERVER__TLS__KEY_FILE", at(key).to_str().unwrap())
+    };
+    let tls = given("cert", "key").good().config.tls.unwrap();
+    assert_eq!(tls.identity.chain, pair.der().0);
+    assert!(!format!("{tls:?}").contains(pair.key.lines().nth(1).unwrap()));
+    for (cert, key, parts) in [
+        ("cert", "other-key", ["server.tls.key_file", "is not the key of the certificate in"]),
+        ("none", "key", ["server.tls.cert_file", "cannot be read"]),
+        ("cert", "none", ["server.tls.key_file", "cannot be read"]),
+        ("cert", "cert", ["server.tls.key_file", "holds no private key"]),
+        ("key", "key", ["server.tls.cert_file", "holds no certificate"]),
+        ("empty", "key", ["server.tls.cert_file", "holds no certificate"]),
+        ("torn", "key", ["server.tls.cert_file", "is not valid PEM"]),
+    ] {
+        let refusal = given(cert, key).refusal();
+        contains(&refusal, &parts);
+        assert!(!refusal.contains("hush") && !refusal.contains("PRIVATE"), "{refusal}");
+    }
+    let alone = Given::nothing().variable("KKT_SERVER__TLS__CERT_FILE", at("cert").to_str().unwrap());
+    contains(&alone.refusal(), &["server.tls.cert_file", "needs server.tls.key_file"]);
+
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(at("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let warnings = given("cert", "key").good().warnings.join("\n");
+    contains(&warnings, &["server.tls.key_file", "can be read by every user", "chmod 640"]);
+
+    for section in ["[ofd]\nbase_url", "[heartbeat]\nurl"] {
+        let file = |scheme: &str, ca: &str| {
+            Given::file(&format!("{section}=\"{scheme}://x\"\nca_file=\"{}\"", at(ca).display()))
+        };
+        assert!(file("https", "ca").good().warnings.is_empty());
+        contains(&file("https", "key").refusal(), &["ca_file", "holds no certificate"]);
+        contains(&file("http", "ca").good().warnings.join("\n"), &["ca_file has no effect"]);
+    }
+}
+
+#[test]
+fn a_token_may_expire_and_one_that_has_is_a_warning() {
+    let given = Given::nothing();
+    let path = given.write("token", "0123456789abcdef");
+    let load = |expires: &str| {
+        let token = format!(
+            "[{{name=\"a\", role=\"reader\", token_file=\"{}\", expires=\"{expires}\"}}]",
+            path.display()
+        );
+        Given::nothing().variable("KKT_AUTH__TOKENS", &token)
+    };
+    let loaded = load("2999-01-01T00:00:00+03:00").good();
+    let expires = loaded.config.auth.tokens[0].expires.unwrap();
+    assert_eq!(expires.to_string(), "2998-12-31T21:00:00Z");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    contains(&load("2020-01-01T00:00:00Z").good().warnings.join("\n"), &["auth.tokens[0]", "has expired"]);
+    contains(&load("tomorrow").refusal(), &["auth.tokens[0].expires", "a date and time with its offset"]);
+}
+
+#[test]
+fn a_reload_names_exactly_the_settings_that_need_a_restart() {
+    let device = |tills: &str| {
+        format!("[[kkt.device]]\nid=\"k\"\npos_ids=[{tills}]\n[server]\nrequest_timeout=\"30s\"\n")
+    };
+    let before = Given::file(&device("\"A\"")).good();
+    let needing = |text: &str| Given::file(text).good().needing_restart(&before.values).collect::<Vec<_>>();
+    // The same elsewhere in the file, and what SIGHUP takes over.
+    let same =
+        format!("# moved\n{}[telemetry]\nlog=\"debug\"\n[breaker]\nfailure_threshold=7", device("\"A\""));
+    assert_eq!(needing(&same), Vec::<&str>::new());
+    assert_eq!(needing(&device("\"A\", \"B\"")), ["kkt.device"]);
+    assert_eq!(needing("[server]\nmax_connections=9"), ["server.max_connections", "kkt.device"]);
 }
 
 #[test]

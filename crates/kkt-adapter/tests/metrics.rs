@@ -6,10 +6,13 @@ use circuit_breaker::CircuitBreaker;
 use jiff::Timestamp;
 use kkt_adapter::{
     buffer::MemoryBuffer,
-    domain::{entry::Actor, ids::PosId},
+    domain::{
+        entry::Actor,
+        ids::{PosId, ReceiptId},
+    },
     ports::{
-        BreakerCommand, BreakerControl, BreakerError, BreakerView, Clock, Counts, MetricsPage as _,
-        Monotonic, Observer, Stats,
+        BreakerCommand, BreakerControl, BreakerError, BreakerView, Clock, Counts, DeviceView,
+        MetricsPage as _, Monotonic, Observer, Stats,
     },
     telemetry::{self, Metrics, Page, TILLS_MAX, names, scrape},
 };
@@ -49,12 +52,21 @@ fn breaker() -> CircuitBreaker {
 }
 
 fn page(metrics: &Metrics, stats: &Stats, views: &[BreakerView], wall: &str) -> String {
-    TextEncoder::new().encode_to_string(&scrape(metrics, stats, views, wall.parse().unwrap())).unwrap()
+    TextEncoder::new().encode_to_string(&scrape(metrics, stats, views, &[], wall.parse().unwrap())).unwrap()
 }
 
 fn has(page: &str, lines: &[&str]) {
     for line in lines {
         assert!(page.lines().any(|l| l == *line), "{line} is not in\n{page}");
+    }
+}
+
+fn device(name: &str, blocked: bool) -> DeviceView {
+    DeviceView {
+        device: name.parse().unwrap(),
+        trouble: None,
+        blocked_by: blocked.then(ReceiptId::new),
+        unprinted: 0,
     }
 }
 
@@ -187,7 +199,9 @@ fn every_metric_of_the_contract_is_on_the_page_with_its_help_and_type() {
     metrics.settled(&pos("P"), "synced");
     metrics.http_request("GET", "/", 200, Duration::ZERO);
     let stats = stats([(pos("P"), Counts::default())].into(), 0);
-    let text = render(&metrics) + &page(&metrics, &stats, &[view("ofd", "", &breaker())], NOON);
+    let views = [view("ofd", "", &breaker())];
+    let scraped = scrape(&metrics, &stats, &views, &[device("P", false)], NOON.parse().unwrap());
+    let text = render(&metrics) + &TextEncoder::new().encode_to_string(&scraped).unwrap();
     for metric in names::ALL {
         has(
             &text,
@@ -253,6 +267,24 @@ impl Clock for Noon {
     }
 }
 
+#[test]
+fn a_blocked_device_is_told_and_one_that_works_is_there_with_0() {
+    let views = |first, second| [device("kkt-1", first), device("kkt-2", second)];
+    let metrics = Metrics::new();
+    let text = |views: &[DeviceView]| {
+        let families = scrape(&metrics, &stats(BTreeMap::new(), 0), &[], views, NOON.parse().unwrap());
+        TextEncoder::new().encode_to_string(&families).unwrap()
+    };
+    has(
+        &text(&views(false, true)),
+        &[r#"kkt_device_blocked{device="kkt-1"} 0"#, r#"kkt_device_blocked{device="kkt-2"} 1"#],
+    );
+    has(&text(&views(false, false)), &[r#"kkt_device_blocked{device="kkt-2"} 0"#]);
+    // Beyond the bound one blocked device is enough for all others.
+    let many: Vec<_> = (0..TILLS_MAX + 3).map(|n| device(&format!("d{n}"), n == TILLS_MAX + 1)).collect();
+    has(&text(&many), &[r#"kkt_device_blocked{device="other"} 1"#]);
+}
+
 #[tokio::test]
 async fn the_page_holds_each_metric_once_in_order() {
     let clock = Arc::new(Noon);
@@ -262,6 +294,7 @@ async fn the_page_holds_each_metric_once_in_order() {
         metrics,
         buffer: Arc::new(MemoryBuffer::new(300, clock.clone())),
         breakers: Arc::new(Breakers(breaker())),
+        devices: Arc::new(|| vec![device("kkt-1", true)]),
         clock,
     };
     let text = page.render().await.unwrap();

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/ca.rs"]
+#[allow(dead_code)]
+mod ca;
+
 use jiff::Timestamp;
 use kkt_adapter::{
     domain::{
@@ -46,7 +50,14 @@ impl Observer for Calls {
 }
 
 fn options(base_url: String, timeout: Duration) -> HttpOfdOptions {
-    HttpOfdOptions { base_url, timeout, token: None, device_tokens: BTreeMap::new(), fiscal: false }
+    HttpOfdOptions {
+        base_url,
+        timeout,
+        token: None,
+        device_tokens: BTreeMap::new(),
+        fiscal: false,
+        roots: Vec::new(),
+    }
 }
 
 fn client(options: &HttpOfdOptions) -> HttpOfd {
@@ -68,6 +79,7 @@ fn document_of(device: &str, fd: u32) -> Outgoing {
         device: device.parse().unwrap(),
         fd,
         attempts: 0,
+        request_id: Some("till-7.request".parse().unwrap()),
         wire: wire.into_bytes(),
     }
 }
@@ -333,4 +345,36 @@ async fn https_is_refused_by_a_server_without_a_known_certificate() {
         // A machine without root certificates is told so.
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),
     }
+}
+
+#[tokio::test]
+async fn an_ofd_behind_a_private_ca_is_reached_by_that_ca_alone() {
+    let ca = ca::Ca::new("the OFD's");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("https://{}", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let requests = seen.clone();
+    let health = axum::routing::get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) });
+    let take = axum::routing::post(move |headers: axum::http::HeaderMap| async move {
+        requests.lock().unwrap().push(headers["x-request-id"].to_str().unwrap().to_owned());
+        axum::Json(serde_json::json!({ "status": "accepted", "ofd_id": "7", "timestamp": 1 }))
+    });
+    let router = axum::Router::new().route("/ofd/v1/health", health).route("/ofd/v1/receipt", take);
+    let limits = kkt_adapter::http::ServerLimits::default();
+    let tls = Some(ca.issue().tls());
+    tokio::spawn(kkt_adapter::http::serve(listener, tls, router, limits, std::future::pending()));
+    let trusting = |pem: &str| {
+        let der = rustls::pki_types::pem::PemObject::from_pem_slice(pem.as_bytes());
+        let der: rustls::pki_types::CertificateDer<'_> = der.unwrap();
+        client(&HttpOfdOptions { roots: vec![der.to_vec()], ..options(base_url.clone(), PATIENT) })
+    };
+    let ofd = trusting(&ca.pem);
+    ofd.ping().await.unwrap();
+    assert_eq!(ofd.submit(&document(1)).await.unwrap().ofd_id, "7");
+    let own = Outgoing { request_id: None, ..document(2) };
+    ofd.submit(&own).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["till-7.request".to_owned(), own.id.to_string()]);
+    let other = trusting(&ca::Ca::new("another").pem).submit(&document(3)).await;
+    assert!(matches!(other, Err(OfdError::Unavailable { .. })), "{other:?}");
+    assert_eq!(seen.lock().unwrap().len(), 2, "the document did not leave");
 }

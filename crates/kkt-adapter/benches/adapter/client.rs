@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -60,44 +61,91 @@ impl Connection {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.answer).into_owned()
     }
+
+    /// One receipt of 200.00; asserts that it was printed.
+    pub fn sell(&mut self, pos_id: &str, key: &str) {
+        let body = format!(
+            r#"{{"pos_id":"{pos_id}","type":"sale","items":[{{"name":"Оправа","price":"100.00","quantity":2,"total":"200.00","vat_rate":22}}],"payments":[{{"type":"cash","amount":"200.00"}}]}}"#
+        );
+        let status = self.request("POST", "/v1/kkt/receipt", key, &body);
+        assert!(status == 200 && self.text().contains(r#""printed""#), "{status} {}", self.text());
+    }
+
+    /// The commits that the adapter has made since its start, and the seconds that they took.
+    pub fn commits(&mut self) -> (f64, f64) {
+        self.get("/metrics");
+        let text = self.text();
+        let value = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).expect("the metric");
+            line.rsplit(' ').next().unwrap().parse().unwrap()
+        };
+        (value("kkt_fsync_seconds_count"), value("kkt_fsync_seconds_sum"))
+    }
+
+    /// A command to the OFD's breaker.
+    pub fn breaker(&mut self, command: &str) {
+        let path = format!("/v1/kkt/circuit-breakers/ofd/{command}");
+        assert_eq!(self.request("POST", &path, "", r#"{"reason":"bench"}"#), 200, "{}", self.text());
+    }
+
+    /// Documents that wait for the OFD.
+    pub fn pending(&mut self) -> u64 {
+        self.get("/v1/kkt/buffer/status")["pending"].as_u64().unwrap()
+    }
 }
 
 /// When a load ends.
 #[derive(Clone, Copy)]
-pub enum Until {
+pub enum Until<'a> {
     After(Duration),
-    /// So many receipts over all connections.
-    Count(usize),
+    Told(&'a AtomicBool),
 }
 
-/// `connections` tills at once, each with a device of its own; the time of each receipt.
-pub fn load(address: SocketAddr, connections: usize, until: Until, run: &str) -> (Vec<Duration>, Duration) {
+impl Until<'_> {
+    fn is_over(self, began: Instant) -> bool {
+        match self {
+            Until::After(time) => began.elapsed() >= time,
+            Until::Told(stop) => stop.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// `tills` tills at once, each with a connection of its own, over `devices` devices; `pause` after each receipt. The time of
+/// each receipt, and how long it took in all.
+pub fn load(
+    address: SocketAddr,
+    (tills, devices): (usize, usize),
+    pause: Duration,
+    until: Until<'_>,
+    run: &str,
+) -> (Vec<Duration>, Duration) {
     let began = Instant::now();
-    let tills: Vec<_> = (0..connections)
-        .map(|till| {
-            let run = run.to_owned();
-            std::thread::spawn(move || {
-                let mut connection = Connection::open(address);
-                let body = format!(
-                    r#"{{"pos_id":"bench-{till}","type":"sale","items":[{{"name":"Оправа","price":"100.00","quantity":2,"total":"200.00","vat_rate":22}}],"payments":[{{"type":"cash","amount":"200.00"}}]}}"#
-                );
-                let mut times = Vec::new();
-                loop {
-                    match until {
-                        Until::After(time) if began.elapsed() >= time => break,
-                        Until::Count(count) if times.len() >= count / connections => break,
-                        _ => {}
+    let times = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..tills)
+            .map(|till| {
+                scope.spawn(move || {
+                    let mut connection = Connection::open(address);
+                    let pos_id = pos_id(till % devices);
+                    let mut times = Vec::new();
+                    while !until.is_over(began) {
+                        let key = format!("{run}-{till}-{}", times.len());
+                        let sent = Instant::now();
+                        connection.sell(&pos_id, &key);
+                        times.push(sent.elapsed());
+                        if !pause.is_zero() {
+                            std::thread::park_timeout(pause);
+                        }
                     }
-                    let key = format!("{run}-{till}-{}", times.len());
-                    let sent = Instant::now();
-                    let status = connection.request("POST", "/v1/kkt/receipt", &key, &body);
-                    assert_eq!(status, 200, "{}", connection.text());
-                    times.push(sent.elapsed());
-                }
-                times
+                    times
+                })
             })
-        })
-        .collect();
-    let times = tills.into_iter().flat_map(|till| till.join().expect("a till ended early")).collect();
+            .collect();
+        handles.into_iter().flat_map(|till| till.join().expect("a till ended early")).collect()
+    });
     (times, began.elapsed())
+}
+
+/// The name of a till, which is that of its device.
+pub fn pos_id(device: usize) -> String {
+    format!("bench-{device}")
 }

@@ -8,6 +8,7 @@ use crate::{
         receipt::Taxation,
     },
     fiscalize,
+    heartbeat::HeartbeatOptions,
     http::{AllowedHosts, HttpOptions, Role, ServerLimits, TokenEntry, Tokens},
     kkt::virtual_kkt::{VirtualDevice, VirtualOptions},
     sync::{OnRejected, SyncOptions},
@@ -107,6 +108,7 @@ pub(super) fn http(config: &Config, ofd_fiscal: bool) -> Arc<HttpOptions> {
         allowed_hosts: AllowedHosts::new(config.server.allowed_hosts.clone()),
         tokens: Tokens::new(tokens(&config.auth)),
         ofd_fiscal,
+        tls: config.tls.is_some(),
         request_timeout: config.server.request_timeout,
         ..HttpOptions::default()
     })
@@ -123,8 +125,37 @@ pub(super) fn tokens(auth: &config::Auth) -> Vec<TokenEntry> {
         },
         pos_ids: names(&token.pos_ids),
         secret: token.token_file.expose().to_owned(),
+        expires: token.expires,
     };
     auth.tokens.iter().map(entry).collect()
+}
+
+/// `[heartbeat]`; `None`: none is configured.
+pub(super) fn heartbeat(heartbeat: &config::Heartbeat) -> Option<HeartbeatOptions> {
+    Some(HeartbeatOptions {
+        url: heartbeat.url.clone()?,
+        interval: heartbeat.interval,
+        timeout: heartbeat.timeout,
+        token: heartbeat.token_file.as_ref().map(|file| file.expose().to_owned()),
+        roots: roots(heartbeat.ca_file.as_ref()),
+        name: heartbeat.name.clone().unwrap_or_else(host_name),
+    })
+}
+
+/// The machine's name, or the program's where the machine has none.
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_str()
+        .ok()
+        .filter(|name| !name.is_empty())
+        .map_or_else(|| "kkt-adapter".into(), ToOwned::to_owned)
+}
+
+/// The certificates of a file, in DER; none: those of the system.
+pub(super) fn roots(file: Option<&config::CaFile>) -> Vec<Vec<u8>> {
+    let certificates = file.map(config::CaFile::certificates).unwrap_or_default();
+    certificates.iter().map(|certificate| certificate.to_vec()).collect()
 }
 
 /// `[server]`, the socket's side.

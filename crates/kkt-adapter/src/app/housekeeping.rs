@@ -1,6 +1,10 @@
 //! What has to be done now and then: old bodies removed, a slice at a time.
 
-use crate::{buffer::SqliteBuffer, config, ports::Clock};
+use crate::{
+    buffer::SqliteBuffer,
+    config,
+    ports::{Calendar, Clock},
+};
 use std::{sync::Arc, time::Duration};
 
 /// How often retention looks for what is old enough.
@@ -12,8 +16,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Removes the bodies of settled documents after their time, for ever.
 pub(super) async fn run(buffer: Arc<SqliteBuffer>, clock: Arc<dyn Clock>, config: config::Buffer) {
+    let calendar = Calendar::new(clock.as_ref());
     loop {
-        match buffer.prune(clock.wall(), config.retention, config.dlq_retention, SLICE).await {
+        match buffer.prune(calendar.now(clock.as_ref()), config.retention, config.dlq_retention, SLICE).await
+        {
             Ok(SLICE) => tokio::time::sleep(PAUSE).await,
             Ok(_) => tokio::time::sleep(ROUND).await,
             Err(error) => {

@@ -6,10 +6,12 @@
 //! Stop (P11), each step within its share of `STOP_MAX`: no new requests, those in flight end; no new prints, the one in
 //! flight ends; no new sends, those in flight end or are dropped; the buffer commits what is queued and closes.
 
+mod certificates;
 mod clock;
 mod convert;
 mod demo;
 mod housekeeping;
+mod import;
 mod observer;
 mod parts;
 mod serve;
@@ -17,6 +19,7 @@ mod supervisor;
 mod terminal;
 
 pub use demo::demo;
+pub use import::import;
 pub use parts::App;
 pub use serve::serve;
 

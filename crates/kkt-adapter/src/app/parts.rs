@@ -1,14 +1,17 @@
 //! One running adapter.
 
-use super::{STOP_MAX, clock::SystemClock, convert, housekeeping, observer::Reported};
+use super::{
+    STOP_MAX, certificates::Certificates, clock::SystemClock, convert, housekeeping, observer::Reported,
+};
 use crate::{
     buffer::{SqliteBuffer, SqliteOptions},
     config::{Config, OfdKind},
     fiscalize::Fiscalizer,
+    heartbeat::{Heartbeat, HeartbeatPorts},
     http::{self, HttpOptions},
     kkt::virtual_kkt::VirtualFleet,
     ofd::{HttpOfd, HttpOfdOptions},
-    ports::{Buffer, Clock, KktFleet, Observer, OfdClient, SyncControl, Till},
+    ports::{Buffer, Clock, HeartbeatStatus, KktFleet, NoHeartbeat, Observer, OfdClient, SyncControl, Till},
     sync::{Breakers, SyncEngine},
     telemetry::{Metrics, Page},
 };
@@ -35,6 +38,7 @@ pub struct App {
     engine: Arc<SyncEngine>,
     breakers: Arc<Breakers>,
     http: Arc<HttpOptions>,
+    certificates: Option<Arc<Certificates>>,
     events: Arc<http::EventLog>,
     simulator: Option<Simulator>,
     shutdown: watch::Sender<bool>,
@@ -116,30 +120,53 @@ impl App {
         engine.start();
         let fiscal = Till::fiscal(&till) && client.fiscal();
 
+        let its_ports = HeartbeatPorts {
+            buffer: store.clone(),
+            breakers: breakers.clone(),
+            clock: clock.clone(),
+            fiscal,
+        };
+        let heartbeat: Arc<dyn HeartbeatStatus> = match convert::heartbeat(&config.heartbeat) {
+            Some(options) => {
+                let heartbeat = Arc::new(Heartbeat::new(options, its_ports)?);
+                background.spawn(heartbeat.clone().run());
+                heartbeat
+            }
+            None => Arc::new(NoHeartbeat),
+        };
+
+        let devices = till.clone();
         let http_options = convert::http(config, client.fiscal());
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),
             buffer: store.clone(),
             sync: Arc::new(engine.clone()),
             breakers: breakers.clone(),
+            heartbeat,
             metrics: Arc::new(Page {
                 metrics,
                 buffer: store,
                 breakers: breakers.clone(),
+                devices: Arc::new(move || Till::devices(&devices)),
                 clock: clock.clone(),
             }),
             events: events.clone(),
-            clock,
+            clock: clock.clone(),
             observer,
             options: http_options.clone(),
         };
+        let certificates = config.tls.clone().map(Certificates::new).transpose()?.map(Arc::new);
+        if let Some(certificates) = &certificates {
+            background.spawn(certificates.clone().watch(clock));
+        }
+        let tls = certificates.as_ref().map(|certificates| certificates.tls());
         let (shutdown, mut stopped) = watch::channel(false);
         let limits = convert::limits(config);
         let server = tokio::spawn(async move {
             let stop = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
-            if let Err(error) = http::serve(listener, http::router(ports), limits, stop).await {
+            if let Err(error) = http::serve(listener, tls, http::router(ports), limits, stop).await {
                 tracing::error!(%error, "the API has ended");
             }
         });
@@ -154,6 +181,7 @@ impl App {
             engine,
             breakers,
             http: http_options,
+            certificates,
             events,
             simulator,
             shutdown,
@@ -186,12 +214,24 @@ impl App {
         self.fiscal
     }
 
-    /// Takes over what can change while it runs: the breakers' numbers and the tokens.
+    /// The address of the API, with its scheme.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Takes over what can change while it runs: the tokens, the TLS certificate, the breakers' numbers.
     ///
     /// # Errors
-    /// A breaker number that is impossible; then only the tokens were taken over.
+    /// A certificate or a breaker number that is impossible; what stands before it was taken over.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.http.tokens.replace(convert::tokens(&config.auth));
+        match (&self.certificates, &config.tls) {
+            (Some(certificates), Some(files)) => certificates.take(files.clone())?,
+            (None, None) => {}
+            _ => tracing::warn!("server.tls: to speak TLS from now on, or no longer, needs a restart"),
+        }
         self.breakers.set_config(convert::breaker(&config.breaker))?;
         Ok(())
     }
@@ -249,6 +289,7 @@ fn ofd(
         token: config.ofd.token_file.as_ref().map(|file| file.expose().to_owned()),
         device_tokens: tokens.collect(),
         fiscal: simulator.is_none(),
+        roots: convert::roots(config.ofd.ca_file.as_ref()),
     };
     Ok(Arc::new(HttpOfd::new(&options, clock, observer)?))
 }

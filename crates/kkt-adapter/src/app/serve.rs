@@ -2,7 +2,7 @@
 
 use super::{App, supervisor::Supervisor};
 use crate::{
-    config::{self, Config, Loaded, LogFormat, Sources},
+    config::{self, Config, Loaded, LogFormat, Sources, Values},
     telemetry::{self, LogHandle},
 };
 use anyhow::Context;
@@ -14,13 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// What kept it from starting.
 pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
-    let Loaded { config, warnings, .. } = loaded;
+    let Loaded { config, warnings, values } = loaded;
     let json = config.telemetry.log_format == LogFormat::Json;
     let log = telemetry::start_log(&config.telemetry.log, json)?;
     warn(&warnings);
-    if config.heartbeat.url.is_some() {
-        tracing::warn!("heartbeat.url is set, but this version sends no heartbeat");
-    }
     // Before anything is started, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -37,7 +34,7 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = hang_up.recv() => reload(&app, sources, &log),
+            _ = hang_up.recv() => reload(&app, sources, &log, &values),
             () = supervisor.beats() => {}
         }
     };
@@ -49,15 +46,20 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
 }
 
 /// Takes over what can change while it runs. A configuration with a fault changes nothing.
-fn reload(app: &App, sources: &Sources, log: &LogHandle) {
+fn reload(app: &App, sources: &Sources, log: &LogHandle, at_start: &Values) {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(error) => return tracing::error!(%error, "SIGHUP: the configuration stays as it was"),
     };
     warn(&loaded.warnings);
+    for key in loaded.needing_restart(at_start) {
+        tracing::warn!(key, "SIGHUP: this setting has changed and takes effect by a restart only");
+    }
     let taken = app.reload(&loaded.config).and_then(|()| Ok(log.set_filter(&loaded.config.telemetry.log)?));
     match taken {
-        Ok(()) => tracing::info!("SIGHUP: breaker numbers, tokens and log level are taken over"),
+        Ok(()) => {
+            tracing::info!("SIGHUP: tokens, TLS certificate, breaker numbers and log level are taken over")
+        }
         Err(error) => tracing::error!(%error, "SIGHUP: not everything could be taken over"),
     }
 }
@@ -69,7 +71,9 @@ fn warn(warnings: &[String]) {
 }
 
 fn welcome(app: &App, config: &Config) -> String {
-    let api = format!("http://{}", app.address());
+    let api = app.url();
+    // A private CA is not among those that curl trusts.
+    let curl = if config.tls.is_some() { "curl -s --cacert CA.pem" } else { "curl -s" };
     let mut text = format!(
         "kkt-adapter {}\n\n  API     {api}\n  buffer  {}\n  KKT     virtual\n",
         env!("CARGO_PKG_VERSION"),
@@ -84,7 +88,7 @@ fn welcome(app: &App, config: &Config) -> String {
         text += "\nNOT FISCAL / НЕ ФИСКАЛЬНЫЙ: nothing here is a legal receipt.\n";
     }
     text += &format!(
-        "\nSell something:\n\n  curl -s {api}/v1/kkt/receipt -H 'Content-Type: application/json' \
+        "\nSell something:\n\n  {curl} {api}/v1/kkt/receipt -H 'Content-Type: application/json' \
          -H \"Idempotency-Key: $(date +%s%N)\" -d '{}'\n",
         r#"{"pos_id":"POS-001","type":"sale","items":[{"name":"Оправа","price":"100.00","quantity":2,"total":"200.00","vat_rate":22}],"payments":[{"type":"cash","amount":"200.00"}]}"#
     );
@@ -92,7 +96,7 @@ fn welcome(app: &App, config: &Config) -> String {
         text += &format!(
             "\nBreak the OFD, look, and mend it:\n\n  \
              curl -s -X PUT {ofd}/sim/faults -d '{{\"fault\":\"fail\",\"status\":503}}'\n  \
-             curl -s {api}/v1/health\n  \
+             {curl} {api}/v1/health\n  \
              curl -s -X DELETE {ofd}/sim/faults\n",
             ofd = app.ofd_url()
         );

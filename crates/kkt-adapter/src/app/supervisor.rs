@@ -33,7 +33,12 @@ impl Supervisor {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name).ok(),
             _ => SocketAddr::from_pathname(path).ok(),
         });
-        let socket = address.and_then(|address| Some((UnixDatagram::unbound().ok()?, address)));
+        let socket = address.and_then(|address| {
+            let socket = UnixDatagram::unbound().ok()?;
+            // A manager that does not read must not make the runtime wait.
+            socket.set_nonblocking(true).ok()?;
+            Some((socket, address))
+        });
         Self { socket, beat: watchdog.filter(|time| !time.is_zero()).map(|time| time / 2) }
     }
 
@@ -51,6 +56,8 @@ impl Supervisor {
     pub async fn beats(&self) {
         let (Some(beat), Some(_)) = (self.beat, &self.socket) else { return std::future::pending().await };
         let mut ticks = tokio::time::interval(beat);
+        // After a stall one sign of life is enough.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             self.tell("WATCHDOG=1");

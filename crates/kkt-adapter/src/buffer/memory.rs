@@ -299,10 +299,9 @@ impl World {
     }
 
     fn next(&self, device: &DeviceId, after_fd: Option<u32>, limit: usize) -> Vec<Outgoing> {
-        let mut lane: Vec<Outgoing> = self.rows.values().filter_map(Row::outgoing).collect();
-        lane.retain(|document| {
-            document.device == *device && after_fd.is_none_or(|after| document.fd > after)
-        });
+        let of_device = self.rows.values().filter(|row| row.document.device == *device);
+        let mut lane: Vec<Outgoing> = of_device.filter_map(Row::outgoing).collect();
+        lane.retain(|document| after_fd.is_none_or(|after| document.fd > after));
         lane.sort_by_key(|document| document.fd);
         lane.truncate(limit);
         lane
@@ -323,6 +322,7 @@ impl Row {
             device: document.device.clone(),
             fd: document.fd()?,
             attempts: document.attempts,
+            request_id: document.request_id.clone(),
             wire: self.wire.clone()?,
         })
     }

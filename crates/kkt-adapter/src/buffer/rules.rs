@@ -5,8 +5,8 @@ use crate::{
     domain::{
         document::{Confirmation, DocumentKind, FiscalDoc},
         entry::{Actor, AuditEvent, Change, Entry, NewEntry, SendOutcome},
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
-        lifecycle::{self, State},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
+        lifecycle::{self, State, Step},
         receipt::{BodyHash, Receipt},
     },
     ports::BufferError,
@@ -25,6 +25,7 @@ pub(crate) struct Document {
     pub state: State,
     pub hash: BodyHash,
     pub notes: Vec<String>,
+    pub request_id: Option<RequestId>,
     pub fiscal: Option<FiscalDoc>,
     pub attempts: u32,
     pub last_error: Option<String>,
@@ -79,6 +80,7 @@ pub(crate) fn accept(
         state: State::Accepted,
         hash: new.hash,
         notes: new.notes,
+        request_id: new.request_id,
         fiscal: None,
         attempts: 0,
         last_error: None,
@@ -108,6 +110,9 @@ pub(crate) fn change(
     let step = change.step();
     let state = lifecycle::after(document.state, step)
         .ok_or(BufferError::NotAllowed { state: document.state, step })?;
+    if step == Step::Requeue && (document.fiscal.is_none() || !document.kept) {
+        return Err(BufferError::NothingToSend);
+    }
     let mut wire_bytes = None;
     let (actor, detail) = match change {
         Change::StartPrinting => (Actor::system(), String::new()),
@@ -200,6 +205,7 @@ impl Document {
             receipt,
             hash: self.hash,
             notes: self.notes,
+            request_id: self.request_id,
             fiscal: self.fiscal,
             attempts: self.attempts,
             last_error: self.last_error,

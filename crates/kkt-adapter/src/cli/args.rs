@@ -5,6 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// Takes fiscal receipts at the till, prints them and delivers them to the OFD, whatever the network does
+///
+/// Without a command it serves.
 #[derive(Debug, Parser)]
 #[command(name = "kkt-adapter", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -14,8 +16,12 @@ pub struct Cli {
     serve: Files,
 }
 
-const EXIT_CODES: &str = "Without a command it serves.\n\nExit codes: 0 done, 1 the adapter said no or could not do it, \
-                          2 the command line or the configuration is wrong, 3 the adapter cannot be reached";
+/// The exit codes of every command, as the help, the man page and the module's table say them.
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  the adapter said no, or could not do it
+  2  the command line or the configuration is wrong
+  3  the adapter cannot be reached";
 
 impl Cli {
     /// The command; `serve` if none was given.
@@ -31,21 +37,34 @@ pub enum Command {
     /// Serve receipts: the adapter itself (default)
     Serve(Files),
     /// Check, show or print the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = EXIT_CODES)]
     Config(ConfigCommand),
     /// Show an outage of the OFD from end to end in under a minute, on free ports
     Demo(DemoOptions),
     /// Run the simulator of an OFD
     OfdSim(ofd_sim::cli::Args),
     /// See and steer the circuit breakers of a running adapter
-    #[command(subcommand)]
+    #[command(subcommand, after_help = EXIT_CODES)]
     Breaker(BreakerCommand),
     /// See and settle the dead letters of a running adapter
-    #[command(subcommand)]
+    #[command(subcommand, after_help = EXIT_CODES)]
     Dlq(DlqCommand),
-    /// See the buffer of a running adapter, check and export that of a stopped one
-    #[command(subcommand)]
+    /// See the buffer of a running adapter; check, export, or fill from the Python adapter that of a stopped one
+    #[command(subcommand, after_help = EXIT_CODES)]
     Buffer(BufferCommand),
+    /// Print the completions for a shell
+    ///
+    /// bash: kkt-adapter completions bash > /etc/bash_completion.d/kkt-adapter. The Debian package installs them.
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write the page of every command into this folder instead
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Where the configuration comes from, besides the environment
@@ -78,7 +97,14 @@ impl Files {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Tell everything that is wrong, without starting anything
-    Check(Files),
+    Check {
+        /// Where the configuration comes from
+        #[command(flatten)]
+        files: Files,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print what is in effect and where each value came from
     Show {
         /// Where the configuration comes from
@@ -109,6 +135,9 @@ pub struct Remote {
     /// File with the token
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Trust the certificates of this PEM file instead of the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Print the adapter's answer as JSON
     #[arg(long, global = true)]
     pub json: bool,
@@ -217,13 +246,20 @@ pub enum DlqCommand {
     },
 }
 
-/// See the buffer of a running adapter; check and export that of a stopped one
+/// See the buffer of a running adapter; check, export, or fill from the Python adapter that of a stopped one
 #[derive(Debug, Subcommand)]
 pub enum BufferCommand {
     /// Print how many documents stand where, of a running adapter
     Stats(Remote),
     /// Check every document of a stopped adapter's buffer; changes nothing
-    Verify(Stopped),
+    Verify {
+        /// Where the buffer is
+        #[command(flatten)]
+        stopped: Stopped,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Write every document of a stopped adapter's buffer as a line of JSON, oldest first
     Export {
         /// Where the buffer is
@@ -232,6 +268,25 @@ pub enum BufferCommand {
         /// Write to this new file instead of the standard output; only its owner may read it
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Take over the buffer.db of the Python adapter into a stopped adapter's buffer
+    ///
+    /// What waits there goes to the OFD under its own id and is never printed again; failed receipts become dead
+    /// letters; the keys of synced ones answer replays. FILE is only read. Doing it twice changes nothing, and a run
+    /// that was interrupted is finished by the next. Exit code 1 if a row could not be taken over: each is named.
+    Import {
+        /// The buffer.db of the Python adapter, which must be stopped; a buffer.db-wal beside it belongs to it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where the buffer is
+        #[command(flatten)]
+        stopped: Stopped,
+        /// Only report what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// The report as JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

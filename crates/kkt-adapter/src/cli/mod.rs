@@ -7,9 +7,11 @@
 //! | 2 | the command line or the configuration is wrong |
 //! | 3 | the adapter cannot be reached |
 //!
-//! Errors go to the standard error as `error: …` with what to do; results to the standard output.
+//! Errors go to the standard error as `error: …` with what to do; results to the standard output, with colours only on a
+//! terminal.
 
 mod args;
+mod colour;
 pub mod commands;
 mod failure;
 mod remote;

@@ -1,8 +1,8 @@
 //! A running adapter, over HTTP.
 
 use super::{Failure, Remote};
-use crate::config::SecretFile;
-use reqwest::{Client, Method, Url, header};
+use crate::config::{CaFile, SecretFile};
+use reqwest::{Certificate, Client, Method, Url, header};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -35,7 +35,9 @@ impl Adapter {
             })?;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let builder = if base.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
+        let roots = remote.ca_file.as_deref().map_or(Ok(Vec::new()), roots)?;
+        let own = base.scheme() != "https" || !roots.is_empty();
+        let builder = if own { builder.tls_certs_only(roots) } else { builder };
         let client = builder.build().map_err(Failure::of)?;
         let token = remote.token_file.as_deref().map(token).transpose()?;
         Ok(Self { client, base, token, timeout: remote.timeout })
@@ -142,6 +144,12 @@ impl Adapter {
             self.base
         ))
     }
+}
+
+fn roots(path: &std::path::Path) -> Result<Vec<Certificate>, Failure> {
+    let mut file = CaFile::at(path.to_path_buf());
+    file.read().map_err(|rule| Failure::Usage(format!("--ca-file {} {rule}", path.display())))?;
+    file.certificates().iter().map(|der| Certificate::from_der(der).map_err(Failure::of)).collect()
 }
 
 fn token(path: &std::path::Path) -> Result<header::HeaderValue, Failure> {

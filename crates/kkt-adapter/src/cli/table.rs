@@ -1,5 +1,6 @@
 //! Answers of the adapter as people read them.
 
+use super::colour;
 use serde_json::Value;
 
 /// Longest text in a cell, in characters.
@@ -17,8 +18,15 @@ pub(super) fn rows(answer: &Value) -> &[Value] {
     }
 }
 
-/// A table with aligned columns; a column that is empty in every row is left out.
+/// The column whose words have colours.
+const STATE: &str = "STATE";
+
+/// A table with aligned columns for the standard output; a column that is empty in every row is left out.
 pub(super) fn table(rows: &[Value], columns: &[Column]) -> String {
+    aligned(rows, columns, colour::wanted())
+}
+
+fn aligned(rows: &[Value], columns: &[Column], colours: bool) -> String {
     let mut cells: Vec<Vec<String>> = columns
         .iter()
         .map(|Column(title, names)| {
@@ -32,7 +40,10 @@ pub(super) fn table(rows: &[Value], columns: &[Column]) -> String {
         .map(|column| column.iter().map(|text| text.chars().count()).max().unwrap_or(0))
         .collect();
     let line = |row: usize| {
-        let texts = cells.iter().zip(&widths).map(|(column, width)| format!("{:width$}", column[row]));
+        let texts = cells.iter().zip(&widths).map(|(column, width)| {
+            let text = format!("{:width$}", column[row]);
+            if colours && row > 0 && column[0] == STATE { colour::state(&text) } else { text }
+        });
         texts.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     (0..=rows.len()).map(line).collect::<Vec<_>>().join("\n")
@@ -96,7 +107,10 @@ mod tests {
         let columns =
             [Column("KEY", &["key"]), Column("WHY", &["reason", "why"]), Column("STATE", &["state"])];
         let expected = "KEY             STATE\nofd             OPEN\ndevice:POS-001  CLOSED";
-        assert_eq!(table(&rows, &columns), expected);
+        assert_eq!(aligned(&rows, &columns, false), expected);
+        let coloured =
+            expected.replace("OPEN", "\x1b[31mOPEN  \x1b[0m").replace("CLOSED", "\x1b[32mCLOSED\x1b[0m");
+        assert_eq!(aligned(&rows, &columns, true), coloured);
     }
 
     #[test]

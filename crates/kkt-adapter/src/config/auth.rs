@@ -4,6 +4,7 @@ use super::{
     secret::SecretFile,
     section::{section, words},
 };
+use jiff::Timestamp;
 
 words! {
     /// What the bearer of a token may do.
@@ -38,5 +39,7 @@ section! {
         "pos_ids" "" pos_ids: Vec<String> = "", Kind::List(&rules::POS_ID, 1_000);
         /// File with the token, at least 16 characters.
         "token_file" "" token_file: SecretFile = "required", Kind::Text(&rules::PATH);
+        /// From then on it lets nobody in, and ends the sessions it began.
+        "expires" "" expires: Option<Timestamp> = "", Kind::Text(&rules::INSTANT);
     }
 }

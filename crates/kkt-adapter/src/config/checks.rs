@@ -6,6 +6,7 @@ use super::{
     breaker::BackoffKind,
     error::{Origin, Problem},
     ofd::OfdKind,
+    tls,
     values::Values,
 };
 use std::collections::BTreeMap;
@@ -22,7 +23,9 @@ pub(super) struct Checks<'a> {
 
 impl Checks<'_> {
     pub fn run(&mut self, config: &mut Config) {
+        self.tls(config);
         self.ofd(config);
+        self.heartbeat(config);
         self.tokens(config);
         self.listening(config);
         self.breaker(config);
@@ -81,6 +84,47 @@ impl Checks<'_> {
             self.warnings.push("ofd.token_file has no effect on the embedded simulator".into());
         }
         self.secret("ofd.token_file", ofd.token_file.as_mut());
+        self.ca("ofd.ca_file", ofd.ca_file.as_mut(), ofd.base_url.as_deref());
+    }
+
+    fn heartbeat(&mut self, config: &mut Config) {
+        let heartbeat = &mut config.heartbeat;
+        let url = heartbeat.url.as_deref();
+        if url.is_some_and(|url| url.starts_with("http://") && !is_loopback_url(url))
+            && heartbeat.token_file.is_some()
+        {
+            self.warnings.push("heartbeat.url is http://: the token for the ERP travels unencrypted".into());
+        }
+        if url.is_none() && heartbeat.token_file.is_some() {
+            self.warnings.push("heartbeat.token_file has no effect without heartbeat.url".into());
+        }
+        self.secret("heartbeat.token_file", heartbeat.token_file.as_mut());
+        self.ca("heartbeat.ca_file", heartbeat.ca_file.as_mut(), url);
+    }
+
+    fn ca(&mut self, key: &str, file: Option<&mut super::CaFile>, url: Option<&str>) {
+        let Some(file) = file else { return };
+        if let Err(rule) = file.read() {
+            self.refuse(key, rule);
+        } else if !url.is_some_and(|url| url.starts_with("https://")) {
+            self.warnings.push(format!("{key} has no effect: it is for an https:// address"));
+        }
+    }
+
+    fn tls(&mut self, config: &mut Config) {
+        let server = &config.server;
+        match (server.tls_cert_file.clone(), server.tls_key_file.clone()) {
+            (None, None) => {}
+            (Some(_), None) => self.refuse(tls::CERT, format!("needs {}, its private key", tls::KEY)),
+            (None, Some(_)) => self.refuse(tls::KEY, format!("needs {}, its certificate", tls::CERT)),
+            (Some(cert), Some(key)) => match super::Tls::read(cert, key, jiff::Timestamp::now()) {
+                Ok((read, warnings)) => {
+                    self.warnings.extend(warnings);
+                    config.tls = Some(read);
+                }
+                Err(problem) => self.refuse(problem.key, problem.rule),
+            },
+        }
     }
 
     fn secret(&mut self, key: &str, file: Option<&mut super::SecretFile>) {
@@ -128,6 +172,10 @@ impl Checks<'_> {
                 }
                 _ => {}
             }
+            // For people, who compare it with the clock on the wall.
+            if token.expires.is_some_and(|end| end <= jiff::Timestamp::now()) {
+                self.warnings.push(format!("{LIST}[{index}]: the token {} has expired", token.name));
+            }
             self.secret_of_item(LIST, index, &mut token.token_file);
             let secret = token.token_file.expose();
             if secret.is_empty() {
@@ -159,6 +207,12 @@ impl Checks<'_> {
         }
         if config.auth.allow_anonymous && !anonymous {
             self.warnings.push("auth.allow_anonymous has no effect while auth.tokens are configured".into());
+        } else if open && !anonymous && config.tls.is_none() {
+            self.warnings.push(
+                "server.listen is reachable by other machines without TLS: tokens and receipts travel \
+                 unencrypted; configure [server.tls], or put a proxy that speaks TLS before it"
+                    .into(),
+            );
         } else if open && anonymous && config.auth.allow_anonymous {
             self.warnings.push(format!(
                 "auth.allow_anonymous: whoever reaches {} may do everything",

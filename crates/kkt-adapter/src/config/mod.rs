@@ -18,7 +18,9 @@
 //! | another `KKT_…` variable | a warning (Kubernetes sets such names for its services) |
 //! | an empty variable | counts as not set |
 //! | a value out of range | refused; its default stands in while the rest is checked |
-//! | a token file that everybody may read | a warning (the default in containers); one that cannot be read: refused |
+//! | a token or key file that everybody may read | a warning (the default in containers); one that cannot be read: refused |
+//! | a certificate that cannot be used, a key that is not its own | refused |
+//! | a token that has expired | a warning: it lets nobody in |
 
 mod auth;
 mod breaker;
@@ -40,6 +42,7 @@ mod section;
 mod server;
 mod sync;
 mod telemetry;
+mod tls;
 pub mod units;
 mod values;
 
@@ -56,6 +59,7 @@ pub use secret::{Secret, SecretFile};
 pub use server::Server;
 pub use sync::{OnRejected, Sync};
 pub use telemetry::{LogFormat, Telemetry};
+pub use tls::{CaFile, Tls, TlsIdentity, TlsProblem};
 pub use values::Values;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -94,6 +98,8 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// `[telemetry]`
     pub telemetry: Telemetry,
+    /// What `[server.tls]` names, read; `None`: the port speaks plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// A configuration, what people should know of it, and where each value came from.
@@ -105,6 +111,14 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The values with their origins, for `config show`.
     pub values: Values,
+}
+
+impl Loaded {
+    /// Settings that differ from those at the start and take effect by a restart only.
+    pub fn needing_restart<'a>(&'a self, at_start: &'a Values) -> impl Iterator<Item = &'static str> + 'a {
+        let changed = |key: &&Key| !key.reloadable && !self.values.agree(at_start, key.path);
+        keys().filter(changed).map(|key| key.path)
+    }
 }
 
 /// The sections in the order of the documentation.
@@ -145,6 +159,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         kkt: Kkt::read(&values),
         heartbeat: Heartbeat::read(&values),
         telemetry: Telemetry::read(&values),
+        tls: None,
     };
     checks::Checks { values: &values, problems: &mut problems, warnings: &mut warnings }.run(&mut config);
     if problems.is_empty() { Ok(Loaded { config, warnings, values }) } else { Err(ConfigError { problems }) }

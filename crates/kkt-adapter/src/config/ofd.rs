@@ -3,6 +3,7 @@ use super::{
     rules,
     secret::SecretFile,
     section::{section, words},
+    tls::CaFile,
 };
 use std::time::Duration;
 
@@ -27,5 +28,7 @@ section! {
         "ofd.timeout" "KKT_OFD__TIMEOUT" timeout: Duration = "10s", span(10, 5 * MINUTE);
         /// File with the token for the OFD; a device's own `token_file` goes before it.
         "ofd.token_file" "KKT_OFD__TOKEN_FILE" token_file: Option<SecretFile> = "", Kind::Text(&rules::PATH);
+        /// PEM file with the certificates that an OFD at https:// is trusted by, instead of the system's.
+        "ofd.ca_file" "KKT_OFD__CA_FILE" ca_file: Option<CaFile> = "", Kind::Text(&rules::PATH);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::key::Rule;
 use crate::domain::ids::{DeviceId, PosId};
+use jiff::Timestamp;
 use std::net::SocketAddr;
 
 /// Address and port to listen on.
@@ -17,6 +18,18 @@ pub(super) static PATH: Rule = Rule {
     words: "a path, relative to the working folder unless it starts with /",
     holds: |text| !text.is_empty() && !text.contains('\0'),
 };
+
+/// An instant.
+pub(super) static INSTANT: Rule = Rule {
+    name: "instant",
+    words: "a date and time with its offset, such as \"2027-01-31T00:00:00+03:00\"",
+    holds: |text| instant(text).is_some(),
+};
+
+/// The instant of a text that holds to [`INSTANT`].
+pub(super) fn instant(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
 
 /// The base of an HTTP service, to which paths are added.
 pub(super) static BASE_URL: Rule = Rule {

@@ -95,12 +95,12 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 #[cfg(unix)]
-fn readable_by_all(path: &Path) -> bool {
+pub(super) fn readable_by_all(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(not(unix))]
-fn readable_by_all(_path: &Path) -> bool {
+pub(super) fn readable_by_all(_path: &Path) -> bool {
     false
 }

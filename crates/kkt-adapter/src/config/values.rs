@@ -1,6 +1,8 @@
 //! Checked values by key, each with its origin, and how the structs take them.
 
-use super::{auth::Token, error::Origin, key::Value, kkt::Device, secret::SecretFile};
+use super::rules;
+use super::{auth::Token, error::Origin, key::Value, kkt::Device, secret::SecretFile, tls::CaFile};
+use jiff::Timestamp;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The checked values of a section or of one table of a list. Every key of its table of keys is in it.
@@ -25,6 +27,17 @@ impl Values {
     #[must_use]
     pub fn origin(&self, key: &str) -> Origin {
         self.by_key.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    /// Whether a key has the same value in both, wherever it came from.
+    #[must_use]
+    pub fn agree(&self, other: &Self, key: &str) -> bool {
+        let (mine, theirs) = (self.tables(key), other.tables(key));
+        self.value(key) == other.value(key)
+            && mine.len() == theirs.len()
+            && mine.iter().zip(theirs).all(|(a, b)| {
+                a.by_key.keys().eq(b.by_key.keys()) && a.by_key.keys().all(|key| a.agree(b, key))
+            })
     }
 
     /// The tables of a list.
@@ -90,7 +103,10 @@ from_value! {
     String: Value::Text(text) => text.clone();
     SocketAddr: Value::Text(text) => text.parse().expect("the key's rule is this type's own");
     Vec<String>: Value::List(texts) => texts.clone();
+    PathBuf: Value::Text(path) => PathBuf::from(path);
     SecretFile: Value::Text(path) => SecretFile::at(PathBuf::from(path));
+    CaFile: Value::Text(path) => CaFile::at(PathBuf::from(path));
+    Timestamp: Value::Text(text) => rules::instant(text).expect("the key's rule is this type's own");
 }
 
 impl<T: FromValue> FromValue for Option<T> {

@@ -1,14 +1,15 @@
 //! The fiscal document that a ФН makes, and the bytes in which it travels to the OFD.
 
 use super::{
-    ids::{DeviceId, PosId, ReceiptId},
+    ids::{DeviceId, PosId, ReceiptId, RequestId},
     money::Kopecks,
     receipt::{Item, Receipt},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a document of the lane is (document codes 2, 3, 31, 5 of the FFD).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentKind {
     /// A receipt or a correction.
@@ -44,8 +45,8 @@ pub struct Identity {
     pub taxation: super::receipt::Taxation,
 }
 
-/// What the ФН made of a document. Numbers are JSON numbers, signs are strings (contract, «Receipts»).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the ФН made of a document. Numbers are JSON numbers, signs are strings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FiscalDoc {
     /// ФД number, counted by the ФН over its life.
     pub fiscal_doc_number: u32,
@@ -70,6 +71,7 @@ pub struct FiscalDoc {
     /// Registration number of the KKT.
     pub rn_kkt: String,
     /// Sum; 0 for shift documents.
+    #[schemars(schema_with = "super::validate::schema::money_from_zero")]
     pub total: Kopecks,
 }
 
@@ -87,12 +89,14 @@ pub struct Outgoing {
     pub fd: u32,
     /// Attempts that were charged to this document so far.
     pub attempts: u32,
+    /// The request that brought it, for the log of the other side; `None` for documents of our own.
+    pub request_id: Option<RequestId>,
     /// The body to send.
     pub wire: Vec<u8>,
 }
 
 /// What the OFD answered on accepting a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmation {
     /// The operator's own number of the document.
     pub ofd_id: String,
@@ -176,5 +180,7 @@ pub fn wire(
         rn_kkt: &fiscal.rn_kkt,
         total: fiscal.total,
     };
-    serde_json::to_vec(&body).expect("a document has only string keys and exact numbers")
+    let mut bytes = Vec::with_capacity(1_024);
+    serde_json::to_writer(&mut bytes, &body).expect("a document has only string keys and exact numbers");
+    bytes
 }

@@ -2,7 +2,7 @@
 
 use super::{
     document::{Confirmation, DocumentKind, FiscalDoc},
-    ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+    ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
     lifecycle::{State, Step},
     receipt::{BodyHash, Receipt},
 };
@@ -39,6 +39,8 @@ pub struct NewEntry {
     pub hash: BodyHash,
     /// What validation had to say (a rate not in force, a kopeck moved), part of the answer's `message`.
     pub notes: Vec<String>,
+    /// The request that brought it; `None` for documents of our own.
+    pub request_id: Option<RequestId>,
     /// Wall time of acceptance, for people.
     pub created_at: Timestamp,
 }
@@ -64,6 +66,8 @@ pub struct Entry {
     pub hash: BodyHash,
     /// What validation had to say.
     pub notes: Vec<String>,
+    /// The request that brought it; `None` for documents of our own.
+    pub request_id: Option<RequestId>,
     /// What the ФН made of it.
     pub fiscal: Option<FiscalDoc>,
     /// Attempts that were charged to it.

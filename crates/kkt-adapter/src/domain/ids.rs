@@ -1,7 +1,8 @@
 //! Names of things, each a type of its own, valid by construction.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 use uuid::Uuid;
 
 /// Why a text is not a name of the wanted kind.
@@ -15,8 +16,9 @@ pub struct IdError {
 }
 
 /// Our own key of a document: a UUIDv7, so that keys grow with time. Also its idempotency key at the OFD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct ReceiptId(pub Uuid);
 
 impl ReceiptId {
@@ -49,7 +51,7 @@ impl FromStr for ReceiptId {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $pattern:expr, $valid:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -62,6 +64,18 @@ macro_rules! text_id {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
             }
         }
 
@@ -93,21 +107,35 @@ macro_rules! text_id {
     };
 }
 
+/// Longest name of a till or a device.
+const NAME_MAX: usize = 64;
+/// Longest key of a till.
+const KEY_MAX: usize = 128;
+
+fn name_pattern() -> String {
+    format!("^[A-Za-z0-9._-]{{1,{NAME_MAX}}}$")
+}
+
 fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
+    (1..=NAME_MAX).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 text_id!(
     /// One till (contract, «Receipts»: 1–64 of `A-Za-z0-9._-`).
-    PosId, "pos_id", "1 to 64 characters of A-Z a-z 0-9 . _ -", is_name
+    PosId, "pos_id", "1 to 64 characters of A-Z a-z 0-9 . _ -", name_pattern(), is_name
 );
 text_id!(
     /// One KKT with its ФН. By default each till has a virtual device of its own name.
-    DeviceId, "device", "1 to 64 characters of A-Z a-z 0-9 . _ -", is_name
+    DeviceId, "device", "1 to 64 characters of A-Z a-z 0-9 . _ -", name_pattern(), is_name
+);
+text_id!(
+    /// What a request is known by from the till through the buffer to the OFD (`X-Request-Id`).
+    RequestId, "X-Request-Id", "1 to 64 characters of A-Z a-z 0-9 . _ -", name_pattern(), is_name
 );
 text_id!(
     /// What a till names a receipt by, so that a retry is known as one (contract: 1–128 printable ASCII).
     IdempotencyKey, "Idempotency-Key", "1 to 128 printable ASCII characters, a UUID recommended",
-    |text| (1..=128).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7e).contains(&b))
+    format!("^[\\x20-\\x7e]{{1,{KEY_MAX}}}$"),
+    |text| (1..=KEY_MAX).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7e).contains(&b))
 );

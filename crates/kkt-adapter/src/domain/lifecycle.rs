@@ -7,10 +7,11 @@
 //! Every change is one durable transition in one transaction with its audit event. A change that is not in
 //! [`ALLOWED`] is refused by every buffer, whoever asks for it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a document stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Stored; nobody was answered yet and nothing was sent to the KKT.

@@ -42,7 +42,7 @@ pub fn parse_scaled(text: &str, decimals: u32) -> Result<i64, DecimalError> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => {
             let digits = exponent.strip_prefix('+').unwrap_or(exponent);
-            let plain = digits.strip_prefix('-').unwrap_or(digits);
+            let plain = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
             if plain.is_empty() || !plain.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(DecimalError::Malformed);
             }
@@ -193,7 +193,9 @@ mod tests {
         assert_eq!("1e-3".parse::<Kopecks>(), Err(DecimalError::TooPrecise { max: 2 }));
         assert_eq!("1e300".parse::<Kopecks>(), Err(DecimalError::OutOfRange));
         assert_eq!("0e300".parse(), Ok(Kopecks(0)));
-        for text in ["", "-", ".5", "5.", "NaN", "1,5", "0x10", "1e", "1e+", "--1", " 1", "1e1e1", "+1"] {
+        for text in
+            ["", "-", ".5", "5.", "NaN", "1,5", "0x10", "1e", "1e+", "--1", " 1", "1e1e1", "+1", "1e+-2"]
+        {
             assert_eq!(text.parse::<Kopecks>(), Err(DecimalError::Malformed), "{text:?}");
         }
     }

@@ -8,6 +8,7 @@
 pub mod form;
 pub mod json;
 pub mod problem;
+pub mod schema;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -36,9 +37,13 @@ pub const NAME_MAX: usize = 255;
 /// Largest quantity in millionths: ten billions, as the amounts of money.
 const QUANTITY_MAX: i64 = KOPECKS_MAX / 100 * 1_000_000;
 /// Longest name of a cashier and address of a buyer (tags 1021, 1008), in characters.
-const PERSON_MAX: usize = 64;
+pub const PERSON_MAX: usize = 64;
 /// Longest base of a correction, in characters.
-const BASE_MAX: usize = 255;
+pub const BASE_MAX: usize = 255;
+/// Largest value of tag 1212, what is sold.
+pub const SUBJECT_MAX: i64 = 33;
+/// Largest value of tag 1214, how it is settled.
+pub const METHOD_MAX: i64 = 7;
 
 /// A receipt that holds every rule.
 #[derive(Debug, Clone)]
@@ -174,8 +179,10 @@ fn item(form: &mut Form, value: Value) -> Option<Item> {
         Some(value) => Some(vat_rate(form, &value)?),
         None => None,
     };
-    let subject = form.optional(&mut map, "subject").and_then(|value| form.whole("subject", &value, 1, 33));
-    let method = form.optional(&mut map, "method").and_then(|value| form.whole("method", &value, 1, 7));
+    let subject =
+        form.optional(&mut map, "subject").and_then(|value| form.whole("subject", &value, 1, SUBJECT_MAX));
+    let method =
+        form.optional(&mut map, "method").and_then(|value| form.whole("method", &value, 1, METHOD_MAX));
     form.ignore_rest(&map);
     let (price, quantity, total) = (price?, quantity?, total?);
     // In millionths of a kopeck, exact.

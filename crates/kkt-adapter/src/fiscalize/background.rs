@@ -3,7 +3,7 @@
 
 use super::{
     Room,
-    device::{Device, is_shift_due},
+    device::Device,
     print::{Ended, Job},
     refusal::Refusal,
 };
@@ -76,9 +76,9 @@ impl Room {
         if !device.is_pause_over(now) || device.blocked_by().is_some() {
             return false;
         }
-        let Some(bench) = device.try_lock() else { return false };
+        let Some(mut bench) = device.try_lock() else { return false };
         match bench.shift {
-            Some(shift) => is_shift_due(shift, self.clock.wall(), &self.options),
+            Some(_) => bench.is_shift_due(self.clock.as_ref(), &self.options),
             None if *first_looks > 0 && !device.looked_at.load(Relaxed) => {
                 *first_looks -= 1;
                 true
@@ -106,7 +106,7 @@ impl Room {
         let mut bench = self.lock(device).await.ok_or(Refusal::Busy)?;
         self.settle(&mut bench, device).await?;
         let shift = self.shift_of(&mut bench, device).await?;
-        if !is_shift_due(shift, self.clock.wall(), &self.options) {
+        if !bench.is_shift_due(self.clock.as_ref(), &self.options) {
             return Ok(());
         }
         let Some(pos_id) = self.pos_of(device).await? else { return Ok(()) };
@@ -189,11 +189,10 @@ impl Room {
             };
             let page = self.buffer.list(filter).await?;
             for entry in page.entries {
-                let age = self.clock.wall().duration_since(entry.created_at);
-                if age.is_negative() || age.unsigned_abs() < self.options.accepted_age {
-                    return Ok(());
-                }
-                if self.keys.contains(&entry.key) {
+                let age = self.calendar.now(self.clock.as_ref()).duration_since(entry.created_at);
+                let young = age.is_negative() || age.unsigned_abs() < self.options.accepted_age;
+                // One with a stamp of a clock that was ahead says nothing of those behind it.
+                if young || self.keys.contains(&entry.key) {
                     continue;
                 }
                 let why = "never answered, and its till did not come back for a day".into();

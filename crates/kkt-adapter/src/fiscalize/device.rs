@@ -3,7 +3,7 @@
 use super::{locked, options::Options};
 use crate::{
     domain::ids::{DeviceId, PosId, ReceiptId},
-    ports::{DeviceView, KktDriver, ShiftState},
+    ports::{Clock, DeviceView, KktDriver, Monotonic, ShiftState},
 };
 use jiff::Timestamp;
 use std::{
@@ -12,17 +12,33 @@ use std::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use tokio::{
     sync::{Mutex as PrintLock, OwnedMutexGuard},
     time::Instant,
 };
 
+/// Longest life of a shift that a ФН allows; it calls an older one expired.
+const SHIFT_MAX: Duration = Duration::from_secs(24 * 3_600);
+
 /// What only the holder of the print lock touches.
 #[derive(Default)]
 pub struct Bench {
     /// The shift as last heard of; `None`: ask.
     pub shift: Option<ShiftState>,
+    seen: Option<Seen>,
+}
+
+/// An open shift as it was first heard of. Its age grows by the monotonic clock from there: were it the difference of
+/// the wall clock here and the clock of the KKT, setting one of them would close shifts for nothing, or leave one open
+/// until the ФН refuses (promise P9).
+#[derive(Clone, Copy)]
+struct Seen {
+    number: u32,
+    since: Timestamp,
+    at: Monotonic,
+    age: Duration,
 }
 
 /// The print lock, held. FIFO: whoever asked first gets it first.
@@ -30,23 +46,35 @@ pub type BenchGuard = OwnedMutexGuard<Bench>;
 
 impl Bench {
     /// Whether a receipt may be printed without anything before it.
-    pub fn is_ready(&self, device: &Device, wall: Timestamp, options: &Options) -> bool {
+    pub fn is_ready(&mut self, device: &Device, clock: &dyn Clock, options: &Options) -> bool {
         device.driver.get().is_some()
             && device.is_settled()
-            && self.shift.is_some_and(|shift| !is_shift_due(shift, wall, options))
             && matches!(self.shift, Some(ShiftState::Open { .. }))
+            && !self.is_shift_due(clock, options)
+    }
+
+    /// Whether the shift must be closed; not if none is known.
+    pub fn is_shift_due(&mut self, clock: &dyn Clock, options: &Options) -> bool {
+        match self.shift {
+            None | Some(ShiftState::Closed { .. }) => false,
+            Some(ShiftState::Expired { .. }) => true,
+            Some(ShiftState::Open { number, since, .. }) => {
+                let now = clock.monotonic();
+                let seen = match self.seen {
+                    Some(seen) if (seen.number, seen.since) == (number, since) => seen,
+                    _ => Seen { number, since, at: now, age: age(since, clock.wall()) },
+                };
+                self.seen = Some(seen);
+                seen.age.saturating_add(now.since(seen.at)) >= options.shift_age
+            }
+        }
     }
 }
 
-/// Whether a shift must be closed.
-pub fn is_shift_due(shift: ShiftState, wall: Timestamp, options: &Options) -> bool {
-    match shift {
-        ShiftState::Closed { .. } => false,
-        ShiftState::Expired { .. } => true,
-        ShiftState::Open { since, .. } => {
-            wall.duration_since(since).unsigned_abs() >= options.shift_age && wall > since
-        }
-    }
+/// How old an open shift is by the two walls; nothing if they cannot both be right.
+fn age(since: Timestamp, wall: Timestamp) -> Duration {
+    let age = wall.duration_since(since);
+    if age.is_negative() || age.unsigned_abs() >= SHIFT_MAX { Duration::ZERO } else { age.unsigned_abs() }
 }
 
 #[derive(Default)]
@@ -258,5 +286,45 @@ impl Devices {
         let mut all: Vec<_> = locked(&self.0).values().cloned().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    struct Hands(Mutex<(Duration, Timestamp)>);
+
+    impl Clock for Hands {
+        fn monotonic(&self) -> Monotonic {
+            Monotonic(locked(&self.0).0)
+        }
+        fn wall(&self) -> Timestamp {
+            locked(&self.0).1
+        }
+    }
+
+    // P9: the shift's deadline.
+    #[test]
+    fn a_clock_that_is_set_closes_no_shift_early_and_keeps_none_open() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        // By the clock of the KKT: an hour ago; years ago, so one of the clocks is wrong.
+        for (since, left) in
+            [("2026-11-26T09:00:00Z", 22 * 60 + 30_u64), ("2016-11-26T09:00:00Z", 23 * 60 + 30)]
+        {
+            let clock = Hands(Mutex::new((minutes(500), at("2026-11-26T10:00:00Z"))));
+            let open = ShiftState::Open { number: 7, since: at(since), receipts: 1 };
+            let mut bench = Bench { shift: Some(open), seen: None };
+            let mut due = |passed: u64, wall: &str| {
+                *locked(&clock.0) = (minutes(500 + passed), at(wall));
+                bench.is_shift_due(&clock, &Options::default())
+            };
+            assert!(!due(0, "2026-11-26T10:00:00Z"));
+            assert!(!due(1, "2036-11-26T10:00:00Z"), "ten years ahead");
+            assert!(!due(left - 1, "2016-11-26T10:00:00Z"), "ten years back");
+            assert!(due(left, "2016-11-26T10:00:00Z"), "its time has come although the clock is back");
+        }
     }
 }

@@ -42,7 +42,8 @@ impl Room {
             Ok(()) => {
                 let device = self.devices.get(&entry.device);
                 device.count_printed();
-                self.tell_state(&device, &Job::of(entry), State::Cancelled);
+                let from = entry.state;
+                self.tell_state(&device, &Job::of(entry), from, State::Cancelled, "cancelled by a person");
             }
             Err(BufferError::NotAllowed { state: State::Cancelled, .. }) => {}
             Err(BufferError::NotAllowed { state, .. }) => {
@@ -88,7 +89,8 @@ impl Room {
         self.buffer.record(event).await?;
         tracing::info!(device = %device.id, document = %id, action, "a person decided on a document");
         let job = Job::of(entry);
-        self.tell_state(&device, &job, if printed { State::Printed } else { State::Buffered });
+        let state = if printed { State::Printed } else { State::Buffered };
+        self.tell_state(&device, &job, State::PrintUnknown, state, action);
         if printed {
             device.count_printed();
             // Its number may be lower than ones that were sent.

@@ -57,12 +57,12 @@ use crate::{
     domain::{
         document::DocumentKind,
         entry::{Actor, Entry},
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
         receipt::Receipt,
     },
     ports::{
-        Buffer, BufferError, Clock, DeviceView, KktError, KktFleet, Observer, Sale, SaleStatus, ShiftState,
-        Till, TillError, Verdict,
+        Buffer, BufferError, Calendar, Clock, DeviceView, KktError, KktFleet, Observer, Sale, SaleStatus,
+        ShiftState, Till, TillError, Verdict,
     },
 };
 use async_trait::async_trait;
@@ -75,6 +75,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Notify, task::JoinHandle};
+use tracing::Instrument as _;
 
 /// Told that a document of a device waits for the OFD; `true`: look from the lowest ФД number again.
 pub type Wake = Arc<dyn Fn(&DeviceId, bool) + Send + Sync>;
@@ -87,6 +88,7 @@ struct Room {
     buffer: Arc<dyn Buffer>,
     fleet: Arc<dyn KktFleet>,
     clock: Arc<dyn Clock>,
+    calendar: Calendar,
     observer: Arc<dyn Observer>,
     options: Options,
     devices: Devices,
@@ -119,10 +121,12 @@ impl Fiscalizer {
         observer: Arc<dyn Observer>,
         options: Options,
     ) -> Self {
+        let calendar = Calendar::new(clock.as_ref());
         Self(Arc::new(Room {
             buffer,
             fleet,
             clock,
+            calendar,
             observer,
             options,
             devices: Devices::default(),
@@ -163,7 +167,7 @@ impl Fiscalizer {
         &self,
         work: impl Future<Output = Result<T, TillError>> + Send + 'static,
     ) -> Result<T, TillError> {
-        tokio::spawn(work).await.unwrap_or_else(|error| {
+        tokio::spawn(work.in_current_span()).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a task of phase 1 ended early");
             Err(TillError::Kkt(KktError::Ambiguous("an internal error; send the same key again".into())))
         })
@@ -177,11 +181,12 @@ impl Till for Fiscalizer {
         key: IdempotencyKey,
         receipt: Receipt,
         notes: Vec<String>,
+        request_id: RequestId,
     ) -> Result<Sale, TillError> {
         let room = Arc::clone(&self.0);
         self.finish(async move {
             let (pos_id, kind) = (receipt.pos_id.clone(), receipt.kind.as_str());
-            let sale = Arc::clone(&room).sell(key, receipt, notes).await;
+            let sale = Arc::clone(&room).sell(key, receipt, notes, request_id).await;
             let status = match &sale {
                 Ok(Sale { replayed: true, .. }) => "replayed",
                 Ok(Sale { status: SaleStatus::Printed, .. }) => "printed",

@@ -29,6 +29,8 @@ pub struct Job {
     pub pos_id: PosId,
     /// The receipt; `None` for shift documents.
     pub receipt: Option<Receipt>,
+    /// Where its row stood when it became a job.
+    pub state: State,
     /// Ask the KKT whether it knows it before it is told to print: a row that an earlier run of the program left.
     pub ask_first: bool,
 }
@@ -36,8 +38,8 @@ pub struct Job {
 impl Job {
     /// The job that a row is.
     pub fn of(entry: Entry) -> Self {
-        let Entry { id, kind, pos_id, receipt, .. } = entry;
-        Self { id, kind, pos_id, receipt, ask_first: false }
+        let Entry { id, kind, pos_id, receipt, state, .. } = entry;
+        Self { id, kind, pos_id, receipt, state, ask_first: false }
     }
 }
 
@@ -81,6 +83,7 @@ impl Room {
     ) -> Result<Ended, BufferError> {
         let mut must_start = !printing;
         let mut last_round = false;
+        let mut from = job.state;
         loop {
             if must_start {
                 if let Err(refusal) = self.make_ready(&mut bench, device, &job.pos_id).await {
@@ -88,7 +91,7 @@ impl Room {
                     return Ok(if last_round { Ended::Kept(refusal) } else { Ended::Waiting(refusal) });
                 }
                 match self.buffer.apply(job.id, Change::StartPrinting).await {
-                    Ok(()) => {}
+                    Ok(()) => log(device, job, from, State::Printing, ""),
                     Err(BufferError::NotAllowed { .. } | BufferError::NotFound) => return Ok(Ended::Changed),
                     Err(error) => return Err(error),
                 }
@@ -97,7 +100,10 @@ impl Room {
             let outcome = self.command(&mut bench, device, job).await;
             crate::fail_point::hit("print.after_command");
             if matches!(outcome, Outcome::Shift(_)) && !last_round {
-                self.buffer.apply(job.id, not_printed("смена закрыта / the shift is closed")).await?;
+                let why = "смена закрыта / the shift is closed";
+                self.buffer.apply(job.id, not_printed(why)).await?;
+                from = State::Buffered;
+                log(device, job, State::Printing, from, why);
                 (must_start, last_round) = (true, true);
                 continue;
             }
@@ -226,19 +232,20 @@ impl Room {
                     self.nudge.notify_one();
                 }
                 self.wake(&device.id, false);
-                self.tell_state(device, job, State::Printed);
+                self.tell_state(device, job, State::Printing, State::Printed, "");
                 return Ok(Ended::Printed(fiscal));
             }
             Outcome::NotPrinted(why) => {
-                self.tell_state(device, job, State::Buffered);
+                self.tell_state(device, job, State::Printing, State::Buffered, &why);
                 Refusal::Device(why)
             }
             Outcome::Shift(shift) => {
-                self.tell_state(device, job, State::Buffered);
-                Refusal::Device(format!("смена не открыта / the shift is not open ({shift:?})"))
+                let why = format!("смена не открыта / the shift is not open ({shift:?})");
+                self.tell_state(device, job, State::Printing, State::Buffered, &why);
+                Refusal::Device(why)
             }
-            Outcome::Unknown(_) => {
-                self.tell_state(device, job, State::PrintUnknown);
+            Outcome::Unknown(why) => {
+                self.tell_state(device, job, State::Printing, State::PrintUnknown, &why);
                 Refusal::Blocked(job.id)
             }
             Outcome::Unsettled(why) => Refusal::Unsettled(why),
@@ -246,8 +253,9 @@ impl Room {
         Ok(Ended::Kept(self.note(device, refusal)))
     }
 
-    /// Tells people who watch where a document stands now.
-    pub(super) fn tell_state(&self, device: &Device, job: &Job, state: State) {
+    /// Tells the log, and people who watch, where a document stands now; its change is durable.
+    pub(super) fn tell_state(&self, device: &Device, job: &Job, from: State, state: State, why: &str) {
+        log(device, job, from, state, why);
         let (pos_id, device) = (Some(job.pos_id.clone()), device.id.clone());
         self.observer.event(Event::Document { id: job.id, pos_id, device, state });
     }
@@ -261,6 +269,12 @@ impl Room {
         device.expect_backlog(now, &self.options);
         refusal
     }
+}
+
+/// One line a transition, once it is durable.
+fn log(device: &Device, job: &Job, from: State, to: State, why: &str) {
+    let (from, to) = (from.as_str(), to.as_str());
+    tracing::info!(device = %device.id, receipt_id = %job.id, from, to, why, "document");
 }
 
 /// Surely not printed, says the program.

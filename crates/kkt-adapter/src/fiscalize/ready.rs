@@ -3,7 +3,7 @@
 
 use super::{
     Room,
-    device::{Bench, Device, is_shift_due},
+    device::{Bench, Device},
     print::{Ended, Job, Outcome},
     refusal::{Refusal, no_answer},
 };
@@ -37,7 +37,7 @@ impl Room {
             let shift = self.shift_of(bench, device).await?;
             let kind = match shift {
                 ShiftState::Closed { .. } => DocumentKind::ShiftOpen,
-                _ if is_shift_due(shift, self.clock.wall(), &self.options) => DocumentKind::ShiftClose,
+                _ if bench.is_shift_due(self.clock.as_ref(), &self.options) => DocumentKind::ShiftClose,
                 _ => return Ok(()),
             };
             match self.shift_document(bench, device, pos_id, kind).await?.1 {
@@ -175,13 +175,15 @@ impl Room {
             receipt: None,
             hash: BodyHash::of(format!("{}:{id}", kind.as_str()).as_bytes()),
             notes: Vec::new(),
+            request_id: None,
             created_at: self.clock.wall(),
         };
         if let Appended::Known(_) = self.buffer.append(place, entry, true).await? {
             return Err(BufferError::Failed(format!("the new key {id} is taken already")).into());
         }
         device.count_unprinted();
-        let job = Job { id, kind, pos_id: pos_id.clone(), receipt: None, ask_first: false };
+        let job =
+            Job { id, kind, pos_id: pos_id.clone(), receipt: None, state: State::Printing, ask_first: false };
         let outcome = self.command(bench, device, &job).await;
         let shift = match outcome {
             Outcome::Shift(shift) => Some(shift),

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         document::DocumentKind,
         entry::{Entry, NewEntry},
-        ids::{IdempotencyKey, ReceiptId},
+        ids::{IdempotencyKey, ReceiptId, RequestId},
         lifecycle::State,
         receipt::{BodyHash, Receipt},
     },
@@ -28,6 +28,7 @@ impl Room {
         key: IdempotencyKey,
         receipt: Receipt,
         notes: Vec<String>,
+        request_id: RequestId,
     ) -> Result<Sale, TillError> {
         let _inside = self.gate.enter(self.options.in_flight_max).map_err(|shut| match shut {
             Shut::Stopping => TillError::Stopping,
@@ -39,7 +40,7 @@ impl Room {
         let hash = receipt.hash();
         loop {
             match self.keys.take(&key) {
-                Turn::Ours(_guard) => return self.first_of_key(key, receipt, hash, notes).await,
+                Turn::Ours(_guard) => return self.first_of_key(key, receipt, hash, notes, request_id).await,
                 Turn::Wait(mut end) => {
                     // Completes with an error when the other request drops its end: that is its ending.
                     let _ = end.changed().await;
@@ -58,6 +59,7 @@ impl Room {
         receipt: Receipt,
         hash: BodyHash,
         notes: Vec<String>,
+        request_id: RequestId,
     ) -> Result<Sale, TillError> {
         let device = self.devices.get(&self.fleet.device_of(&receipt.pos_id)?);
         let place = match self.buffer.reserve() {
@@ -83,19 +85,27 @@ impl Room {
             receipt: Some(receipt.clone()),
             hash,
             notes: notes.clone(),
+            request_id: Some(request_id),
             created_at: self.clock.wall(),
         };
         // Nothing in the way: taken and about to be printed in one commit.
-        let bench = device.try_lock().filter(|b| b.is_ready(&device, self.clock.wall(), &self.options));
+        let bench = device
+            .try_lock()
+            .and_then(|mut b| b.is_ready(&device, self.clock.as_ref(), &self.options).then_some(b));
         match self.buffer.append(place, entry, bench.is_some()).await? {
-            Appended::Stored => device.count_unprinted(),
+            Appended::Stored => {
+                device.count_unprinted();
+                let to = if bench.is_some() { State::Printing } else { State::Accepted };
+                tracing::info!(device = %device.id, receipt_id = %id, to = to.as_str(), "document taken");
+            }
             Appended::Known(entry) => {
                 drop(bench);
                 return self.known(*entry, receipt, hash).await;
             }
         }
         crate::fail_point::hit("sell.appended");
-        let job = Job { id, kind: DocumentKind::Receipt, pos_id, receipt: Some(receipt), ask_first: false };
+        let (kind, state) = (DocumentKind::Receipt, State::Accepted);
+        let job = Job { id, kind, pos_id, receipt: Some(receipt), state, ask_first: false };
         let ended = match bench {
             Some(bench) => self.print(bench, &device, &job, true).await?,
             None => self.print_in_turn(&device, &job, State::Accepted).await?,
@@ -145,7 +155,8 @@ impl Room {
             match self.buffer.apply(job.id, not_printed(&refusal.reason())).await {
                 Ok(()) => {
                     device.expect_backlog(Instant::now(), &self.options);
-                    self.tell_state(device, job, State::Buffered);
+                    let why = refusal.reason();
+                    self.tell_state(device, job, State::Accepted, State::Buffered, &why);
                 }
                 Err(BufferError::NotAllowed { .. }) => {}
                 Err(error) => return Err(error),

@@ -1,13 +1,49 @@
 //! `GET /v1/kkt/audit?subject=&limit=`: who did what, newest first. `subject` is a receipt_id, `breaker:<key>`, ….
 
-use super::{body::outside, error::ApiError, query::Pairs, router::Shared, view::json};
+use super::{
+    body::outside,
+    error::ApiError,
+    query::Pairs,
+    router::Shared,
+    view::{Time, json},
+};
+use crate::domain::entry::AuditEvent;
 use axum::{extract::State, http::StatusCode, response::Response};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 /// Lines unless asked otherwise, and at most.
-const LIMIT: (usize, usize) = (100, 1_000);
+pub const LIMIT: (usize, usize) = (100, 1_000);
 /// Longest subject, in bytes; longer ones than any that is written.
-const SUBJECT_MAX: usize = 128;
+pub const SUBJECT_MAX: usize = 128;
+
+/// The audit trail, newest first.
+#[derive(Serialize, JsonSchema)]
+pub struct Audit<'a> {
+    audit: Vec<Line<'a>>,
+}
+
+/// What happened, who did it and why.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditLine")]
+struct Line<'a> {
+    at: Time,
+    /// What it happened to: a receipt_id, `breaker:<key>`, ….
+    subject: &'a str,
+    /// What was done, such as `printed`, `requeue`, `force_open`.
+    action: &'a str,
+    /// The name of the token, or `system`.
+    by: &'a str,
+    detail: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn of(event: &'a AuditEvent) -> Self {
+        let AuditEvent { at, subject, action, actor, detail } = event;
+        Self { at: Time(*at), subject, action, by: &actor.0, detail }
+    }
+}
 
 /// The latest lines of the audit trail.
 pub async fn list(State(app): State<Shared>, pairs: Pairs) -> Result<Response, ApiError> {
@@ -31,14 +67,5 @@ pub async fn list(State(app): State<Shared>, pairs: Pairs) -> Result<Response, A
         return Err(ApiError::fields(errors));
     }
     let lines = app.ports.buffer.audit(subject.cloned(), limit).await?;
-    let lines: Vec<Value> = lines
-        .iter()
-        .map(|line| {
-            json!({
-                "at": line.at.to_string(), "subject": line.subject, "action": line.action,
-                "by": line.actor.0, "detail": line.detail,
-            })
-        })
-        .collect();
-    Ok(json(StatusCode::OK, &json!({ "audit": lines })))
+    Ok(json(StatusCode::OK, &Audit { audit: lines.iter().map(Line::of).collect() }))
 }

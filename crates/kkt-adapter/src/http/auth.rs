@@ -1,12 +1,9 @@
 //! Who asks, and what the role allows (contract, «Who may what»). The routes' areas stand in `router`.
 
-use super::{
-    door::{self, Digest as TokenDigest},
-    error::ApiError,
-    throttle::Peer,
-};
+use super::{door::Digest as TokenDigest, error::ApiError, throttle::Peer};
 use crate::domain::{entry::Actor, ids::PosId};
 use axum::http::{HeaderMap, Method, StatusCode, header};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
@@ -30,6 +27,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Pos, Self::Reader, Self::Operator];
+
     /// The name in the API and the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -37,6 +37,19 @@ impl Role {
             Self::Pos => "pos",
             Self::Reader => "reader",
             Self::Operator => "operator",
+        }
+    }
+
+    /// Whether it allows such a request.
+    #[must_use]
+    pub fn may(self, area: Area, method: &Method) -> bool {
+        let read = matches!(*method, Method::GET | Method::HEAD);
+        match (self, area) {
+            (_, Area::Liveness | Area::Page) | (Self::Operator, _) => true,
+            (Self::Reader, _) => read,
+            (Self::Pos, Area::Till) => true,
+            (Self::Pos, Area::Health) => read,
+            (Self::Pos, Area::Read | Area::Control) => false,
         }
     }
 }
@@ -52,6 +65,8 @@ pub struct TokenEntry {
     pub pos_ids: Vec<PosId>,
     /// The secret.
     pub secret: String,
+    /// From then on it lets nobody in.
+    pub expires: Option<Timestamp>,
 }
 
 impl fmt::Debug for TokenEntry {
@@ -140,15 +155,7 @@ impl Bearer {
     /// # Errors
     /// 403.
     pub fn enter(&self, area: Area, method: &Method) -> Result<(), ApiError> {
-        let read = matches!(*method, Method::GET | Method::HEAD);
-        let allowed = match (self.role, area) {
-            (_, Area::Liveness | Area::Page) | (Role::Operator, _) => true,
-            (Role::Reader, _) => read,
-            (Role::Pos, Area::Till) => true,
-            (Role::Pos, Area::Health) => read,
-            (Role::Pos, Area::Read | Area::Control) => false,
-        };
-        if allowed {
+        if self.role.may(area, method) {
             return Ok(());
         }
         Err(ApiError::new(
@@ -166,6 +173,7 @@ fn hash(peer: Peer) -> u64 {
 
 struct Holder {
     digest: TokenDigest,
+    expires: Option<Timestamp>,
     bearer: Access,
 }
 
@@ -218,33 +226,24 @@ impl Tokens {
         self.state().anonymous.clone()
     }
 
-    /// Whose token it is, and its digest.
+    /// Whose token it is, and its digest. `now` is the wall clock's: a token expires on a day that people named.
     #[must_use]
-    pub fn find(&self, token: &[u8]) -> Option<(TokenDigest, Access)> {
+    pub fn find(&self, token: &[u8], now: Timestamp) -> Option<(TokenDigest, Access)> {
         let digest = Sha256::digest(token).into();
-        self.by_digest(&digest).filter(|_| !token.is_empty()).map(|bearer| (digest, bearer))
+        self.by_digest(&digest, now).filter(|_| !token.is_empty()).map(|bearer| (digest, bearer))
     }
 
-    /// Whose token has this digest.
+    /// Whose token has this digest, if it has not expired.
     #[must_use]
-    pub fn by_digest(&self, digest: &TokenDigest) -> Option<Access> {
+    pub fn by_digest(&self, digest: &TokenDigest, now: Timestamp) -> Option<Access> {
         // Every holder is looked at, so the time does not tell which one matched.
         let mut found = None;
         for holder in &self.state().holders {
-            if same(&holder.digest, digest) {
+            if same(&holder.digest, digest) && holder.expires.is_none_or(|end| now < end) {
                 found = Some(Arc::clone(&holder.bearer));
             }
         }
         found
-    }
-
-    /// Who asks, by the token alone.
-    ///
-    /// # Errors
-    /// 401: no token, or none of ours; the text does not tell which.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Access, ApiError> {
-        let by_token = || bearer_token(headers).and_then(|token| self.find(token)).map(|(_, bearer)| bearer);
-        self.anonymous().or_else(by_token).ok_or_else(door::unauthorized)
     }
 }
 
@@ -266,6 +265,7 @@ fn holders(entries: Vec<TokenEntry>) -> Vec<Holder> {
         .filter(|entry| !entry.secret.is_empty())
         .map(|entry| Holder {
             digest: Sha256::digest(entry.secret.as_bytes()).into(),
+            expires: entry.expires,
             bearer: Arc::new(Bearer {
                 name: entry.name,
                 role: entry.role,
@@ -292,13 +292,16 @@ mod tests {
             role,
             pos_ids: vec!["P1".parse().unwrap()],
             secret: secret.into(),
+            expires: None,
         }
     }
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn ask(tokens: &Tokens, value: &str) -> Option<Role> {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-        tokens.authenticate(&headers).ok().map(|access| access.role())
+        bearer_token(&headers).and_then(|token| tokens.find(token, NOW)).map(|(_, access)| access.role())
     }
 
     #[test]
@@ -317,7 +320,17 @@ mod tests {
         ] {
             assert_eq!(ask(&tokens, bad), None, "{bad}");
         }
-        assert!(tokens.authenticate(&HeaderMap::new()).is_err());
+        assert!(bearer_token(&HeaderMap::new()).is_none() && tokens.anonymous().is_none());
+    }
+
+    #[test]
+    fn a_token_lets_in_until_the_instant_it_expires() {
+        let expires = Some(NOW + std::time::Duration::from_secs(10));
+        let tokens = Tokens::new(vec![TokenEntry { expires, ..entry("alpha", Role::Reader) }]);
+        let at = |nanos| tokens.find(b"alpha", NOW + std::time::Duration::from_nanos(nanos)).is_some();
+        assert_eq!([at(0), at(9_999_999_999), at(10_000_000_000)], [true, true, false]);
+        let (digest, _) = tokens.find(b"alpha", NOW).unwrap();
+        assert!(tokens.by_digest(&digest, NOW + std::time::Duration::from_secs(10)).is_none());
     }
 
     #[test]
@@ -327,7 +340,7 @@ mod tests {
         assert_eq!((ask(&tokens, "Bearer old"), ask(&tokens, "Bearer new")), (None, Some(Role::Reader)));
         tokens.replace(Vec::new());
         assert_eq!(ask(&tokens, "Bearer new"), None);
-        assert!(tokens.authenticate(&HeaderMap::new()).is_err());
+        assert!(tokens.anonymous().is_none());
     }
 
     #[test]

@@ -1,149 +1,113 @@
 //! The circuit breakers, seen and commanded.
 
+mod view;
+
+pub use view::{Breaker, Component, state, state_schema};
+
 use super::{
     body,
-    documents::REASON_MAX,
+    documents::{Because, REASON_MAX},
     error::ApiError,
     gate::{access, detached},
     router::Shared,
-    view::json,
+    view::{Time, json},
 };
 use crate::{
-    domain::validate::form::Form,
-    ports::{BreakerCommand, BreakerError, BreakerView},
+    domain::validate::{
+        form::Form,
+        schema::{TEXT, whole_or_none},
+    },
+    ports::{BreakerCommand, BreakerError},
 };
 use axum::{
     extract::{Path, Request, State},
     http::StatusCode,
     response::Response,
 };
-use circuit_breaker::State as BreakerState;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 
 /// Longest force-open with an end: 30 days.
 const FORCED_SECONDS_MAX: i64 = 30 * 24 * 3_600;
 
-/// The state's name: CLOSED | OPEN | HALF_OPEN | FORCED_….
-#[must_use]
-pub fn state(view: &BreakerView) -> &'static str {
-    view.snapshot.state.as_str()
+/// All breakers, the endpoint's first.
+#[derive(Serialize, JsonSchema)]
+pub struct Breakers {
+    breakers: Vec<Breaker>,
 }
 
-/// What the endpoint's breaker means for the tills' indicator.
-#[must_use]
-pub fn network_status(state: &str) -> &'static str {
-    match state {
-        "OPEN" | "FORCED_OPEN" => "offline",
-        "HALF_OPEN" => "degraded",
-        _ => "online",
-    }
+/// The states a breaker has been in since the adapter started.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BreakerHistory")]
+pub struct History {
+    key: String,
+    /// Nothing is known of the time before.
+    known_since: Time,
+    /// The adapter's clock.
+    now: Time,
+    /// In the order of time; the last one is the present one.
+    stays: Vec<Stay>,
 }
 
-fn seconds(time: Option<Duration>) -> Option<f64> {
-    time.map(|time| time.as_millis() as f64 / 1000.0)
+/// From when on it was in a state.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Stay {
+    since: Time,
+    #[schemars(schema_with = "state_schema")]
+    state: &'static str,
 }
 
-/// The component of health: the endpoint's breaker, and all of them in short. The counts are the totals, which never
-/// go down: the failure that opened the circuit is among them.
-#[must_use]
-pub fn component(endpoint: &BreakerView, all: &[BreakerView]) -> Value {
-    json!({
-        "state": state(endpoint),
-        "failure_count": endpoint.snapshot.failures,
-        "success_count": endpoint.snapshot.successes,
-        "consecutive_failures": endpoint.snapshot.consecutive_failures,
-        "last_failure": endpoint.last_failure.map(|at| at.to_string()),
-        "last_state_change": endpoint.since.to_string(),
-        "retry_after_seconds": seconds(endpoint.retry_after),
-        "reason": endpoint.reason,
-        "breakers": all.iter().map(brief).collect::<Vec<_>>(),
-    })
+/// Rejects every call, for so long or until released.
+#[derive(JsonSchema)]
+pub struct ForceOpen {
+    /// Why, for the audit and for those who see it.
+    #[schemars(length(min = 1, max = REASON_MAX), regex(pattern = TEXT))]
+    reason: String,
+    /// Released by itself after this time.
+    #[serde(default)]
+    #[schemars(schema_with = "whole_or_none::<1, FORCED_SECONDS_MAX>")]
+    for_seconds: Option<i64>,
 }
 
-fn brief(view: &BreakerView) -> Value {
-    json!({
-        "key": view.key,
-        "pos_id": view.pos_id,
-        "state": state(view),
-        "reason": view.reason,
-        "since": view.since.to_string(),
-        "retry_after_seconds": seconds(view.retry_after),
-        "failure_count": view.snapshot.failures,
-        "success_count": view.snapshot.successes,
-    })
-}
-
-fn whole(view: &BreakerView) -> Value {
-    let snapshot = &view.snapshot;
-    let spent: Map<String, Value> = BreakerState::ALL
-        .iter()
-        .map(|state| (state.as_str().to_owned(), seconds(Some(snapshot.time_in_state.of(*state))).into()))
-        .collect();
-    json!({
-        "key": view.key,
-        "pos_id": view.pos_id,
-        "state": state(view),
-        "generation": snapshot.generation,
-        "reason": view.reason,
-        "since": view.since.to_string(),
-        "retry_after_seconds": seconds(view.retry_after),
-        "forced_until": view.forced_until.map(|at| at.to_string()),
-        "last_failure": view.last_failure.map(|at| at.to_string()),
-        "consecutive_failures": snapshot.consecutive_failures,
-        "in_flight": snapshot.in_flight,
-        "probe_successes": snapshot.probe_successes,
-        "opens_in_row": snapshot.opens_in_row,
-        "window": serde_json::to_value(snapshot.window).unwrap_or_default(),
-        "counters": {
-            "successes": snapshot.successes,
-            "failures": snapshot.failures,
-            "slow": snapshot.slow,
-            "ignored": snapshot.ignored,
-            "abandoned": snapshot.abandoned,
-            "late": snapshot.late,
-            "overdue": snapshot.overdue,
-            "rejected": snapshot.rejected,
-            "opens": snapshot.opens,
-            "state_seconds": spent,
-        },
-        "configuration": serde_json::to_value(&*snapshot.config).unwrap_or_default(),
-    })
+/// Permits every call, whatever fails.
+#[derive(JsonSchema)]
+pub struct ForceClosed {
+    /// Why, for the audit and for those who see it.
+    #[schemars(length(min = 1, max = REASON_MAX), regex(pattern = TEXT))]
+    reason: String,
 }
 
 /// `GET /v1/kkt/circuit-breakers`, the endpoint's first.
 pub async fn list(State(app): State<Shared>) -> Response {
-    let all: Vec<Value> = app.ports.breakers.breakers().iter().map(whole).collect();
-    json(StatusCode::OK, &json!({ "breakers": all }))
+    let breakers = app.ports.breakers.breakers().iter().map(Breaker::of).collect();
+    json(StatusCode::OK, &Breakers { breakers })
 }
 
 /// `GET /v1/kkt/circuit-breakers/{key}`.
 pub async fn show(State(app): State<Shared>, Path(key): Path<String>) -> Result<Response, ApiError> {
     let view = app.ports.breakers.breaker(&key).ok_or(BreakerError::NotFound(key))?;
-    Ok(json(StatusCode::OK, &whole(&view)))
+    Ok(json(StatusCode::OK, &Breaker::of(&view)))
 }
 
 /// `GET /v1/kkt/circuit-breakers/{key}/history`: the states it has been in since the adapter started, in memory only.
 pub async fn history(State(app): State<Shared>, Path(key): Path<String>) -> Result<Response, ApiError> {
     let view = app.ports.breakers.breaker(&key).ok_or_else(|| BreakerError::NotFound(key.clone()))?;
     let history = app.ports.events.history(&key);
-    let stay = |since: String, state: &str| json!({ "since": since, "state": state });
-    let mut stays: Vec<Value> =
-        history.stays.iter().map(|one| stay(one.since.to_string(), one.state.as_str())).collect();
+    let stay = |since, state| Stay { since: Time(since), state };
+    let mut stays: Vec<Stay> = history.stays.iter().map(|one| stay(one.since, one.state.as_str())).collect();
     if stays.is_empty() {
-        stays.push(stay(history.known_since.to_string(), state(&view)));
+        stays.push(stay(history.known_since, state(&view)));
     }
-    let now = app.ports.clock.wall().to_string();
-    let known_since = history.known_since.to_string();
-    Ok(json(StatusCode::OK, &json!({ "key": key, "known_since": known_since, "now": now, "stays": stays })))
+    let (known_since, now) = (Time(history.known_since), Time(app.ports.clock.wall()));
+    Ok(json(StatusCode::OK, &History { key, known_since, now, stays }))
 }
 
-fn reason(form: &mut Form, map: &mut Map<String, Value>, needed: bool) -> Option<String> {
-    let given = if needed { Some(form.required(map, "reason")?) } else { form.optional(map, "reason") };
-    match given {
-        Some(value) => form.text("reason", value, REASON_MAX),
-        None => Some(String::new()),
-    }
+fn reason(form: &mut Form, map: &mut Map<String, Value>) -> Option<String> {
+    let given = form.required(map, "reason")?;
+    form.text("reason", given, REASON_MAX)
 }
 
 async fn command(
@@ -157,7 +121,7 @@ async fn command(
     let (command, why) = body::form(&parts, body, &app.ports.options, read).await?;
     let breakers = Arc::clone(&app.ports.breakers);
     let view = detached(async move { breakers.command(&key, command, by, why).await }).await??;
-    Ok(json(StatusCode::OK, &whole(&view)))
+    Ok(json(StatusCode::OK, &Breaker::of(&view)))
 }
 
 /// `POST …/{key}/force-open {"reason","for_seconds"?}`.
@@ -167,15 +131,14 @@ pub async fn force_open(
     request: Request,
 ) -> Result<Response, ApiError> {
     command(app, key, request, |form, map| {
-        let why = reason(form, map, true);
-        let for_how_long = match form.optional(map, "for_seconds") {
-            Some(value) => {
-                let seconds = form.whole("for_seconds", &value, 1, FORCED_SECONDS_MAX)?;
-                Some(Duration::from_secs(seconds.unsigned_abs()))
-            }
+        let reason = reason(form, map);
+        let for_seconds = match form.optional(map, "for_seconds") {
+            Some(value) => Some(form.whole("for_seconds", &value, 1, FORCED_SECONDS_MAX)?),
             None => None,
         };
-        Some((BreakerCommand::ForceOpen { for_how_long }, why?))
+        let ForceOpen { reason, for_seconds } = ForceOpen { reason: reason?, for_seconds };
+        let for_how_long = for_seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
+        Some((BreakerCommand::ForceOpen { for_how_long }, reason))
     })
     .await
 }
@@ -186,8 +149,11 @@ pub async fn force_closed(
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    command(app, key, request, |form, map| Some((BreakerCommand::ForceClosed, reason(form, map, true)?)))
-        .await
+    command(app, key, request, |form, map| {
+        let ForceClosed { reason } = ForceClosed { reason: reason(form, map)? };
+        Some((BreakerCommand::ForceClosed, reason))
+    })
+    .await
 }
 
 /// `POST …/{key}/release {"reason"?}`.
@@ -196,7 +162,8 @@ pub async fn release(
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    command(app, key, request, |form, map| Some((BreakerCommand::Release, reason(form, map, false)?))).await
+    command(app, key, request, |form, map| Some((BreakerCommand::Release, Because::read(form, map)?.words())))
+        .await
 }
 
 /// `POST …/{key}/reset {"reason"?}`.
@@ -205,5 +172,6 @@ pub async fn reset(
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    command(app, key, request, |form, map| Some((BreakerCommand::Reset, reason(form, map, false)?))).await
+    command(app, key, request, |form, map| Some((BreakerCommand::Reset, Because::read(form, map)?.words())))
+        .await
 }

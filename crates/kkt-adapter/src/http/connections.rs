@@ -3,7 +3,7 @@
 //! A connection is in one of four phases; only in `Works` has anything begun on its behalf:
 //!
 //! ```text
-//!  opened ─► Head ──request──► Works ◄──► Body
+//!  opened ─► Head ──request──► Works ◄──► Body        (a TLS handshake counts as Head)
 //!             ▲                  │ answered
 //!             └──first byte── Idle ◄┘
 //! ```
@@ -73,6 +73,11 @@ impl Activity {
     fn age(&self) -> Duration {
         let now = self.epoch.elapsed().as_millis() as u64;
         Duration::from_millis(now.saturating_sub(self.since_ms.load(Ordering::Relaxed)))
+    }
+
+    /// It is ready for a request: its TLS handshake is done.
+    pub fn opened(&self) {
+        self.enter(Phase::Head);
     }
 
     /// Its request is being worked on.

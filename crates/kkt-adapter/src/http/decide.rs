@@ -20,7 +20,11 @@ use crate::{
         lifecycle::State as DocumentState,
         money::Kopecks,
         receipt::{Receipt, ReceiptKind},
-        validate::{form::Form, problem::FieldError},
+        validate::{
+            form::Form,
+            problem::FieldError,
+            schema::{TEXT, digits as digits_schema, digits_or_none, whole, whole_or_none},
+        },
     },
     ports::{ListFilter, Verdict},
 };
@@ -30,23 +34,68 @@ use axum::{
     response::Response,
 };
 use jiff::{civil::DateTime, tz::TimeZone};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// What was read off the paper.
+#[derive(JsonSchema)]
 struct Paper {
-    number: u32,
-    sign: String,
-    datetime: Option<DateTime>,
+    /// ФД number.
+    #[schemars(schema_with = "whole::<1, NUMBER_MAX>")]
+    fiscal_doc_number: u32,
+    /// ФП.
+    #[schemars(schema_with = "digits_schema::<SIGN_DIGITS>")]
+    fiscal_sign: String,
+    /// Local time of the KKT, `YYYY-MM-DDTHH:MM:SS`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    fiscal_datetime: Option<DateTime>,
+    /// Serial number of the ФН.
+    #[serde(default)]
+    #[schemars(schema_with = "digits_or_none::<FN_DIGITS>")]
     fn_number: Option<String>,
+    /// Serial number of the KKT.
+    #[serde(default)]
+    #[schemars(schema_with = "digits_or_none::<KKT_DIGITS>")]
     kkt_number: Option<String>,
-    shift: Option<u32>,
-    receipt: Option<u32>,
+    #[serde(default)]
+    #[schemars(schema_with = "whole_or_none::<1, NUMBER_MAX>")]
+    shift_number: Option<u32>,
+    #[serde(default)]
+    #[schemars(schema_with = "whole_or_none::<1, NUMBER_MAX>")]
+    receipt_number: Option<u32>,
 }
 
-struct Decision {
+/// Largest number that a ФН counts to.
+const NUMBER_MAX: i64 = u32::MAX as i64;
+/// Most digits of a ФП, of a ФН's and of a KKT's serial number.
+const SIGN_DIGITS: usize = 10;
+const FN_DIGITS: usize = 16;
+const KKT_DIGITS: usize = 20;
+
+/// What a person saw on the paper. What is left out of a printed one is taken from the latest printed document of the
+/// same device, or from the receipt itself.
+#[derive(JsonSchema)]
+#[schemars(transform = of_the_paper)]
+pub struct Decision {
+    /// Whether it is on paper. `false`: the adapter will print it.
+    #[schemars(with = "bool", rename = "printed")]
     paper: Option<Paper>,
+    /// Why, for the audit.
+    #[schemars(length(min = 1, max = REASON_MAX), regex(pattern = TEXT))]
     reason: String,
+}
+
+/// The fields of the paper stand beside `printed`, and count only if that is true.
+fn of_the_paper(schema: &mut Schema) {
+    let printed = json_schema!({ "properties": { "printed": { "const": true } }, "required": ["printed"] });
+    let settings =
+        SchemaSettings::draft2020_12().for_deserialize().with(|settings| settings.meta_schema = None);
+    let mut paper = settings.into_generator().into_root_schema_for::<Paper>();
+    paper.remove("title");
+    schema.insert("if".into(), printed.to_value());
+    schema.insert("then".into(), paper.to_value());
 }
 
 fn read(form: &mut Form, map: &mut Map<String, Value>) -> Option<Decision> {
@@ -64,8 +113,8 @@ fn read(form: &mut Form, map: &mut Map<String, Value>) -> Option<Decision> {
 
 fn read_paper(form: &mut Form, map: &mut Map<String, Value>) -> Option<Paper> {
     let number = form.required(map, "fiscal_doc_number").and_then(|v| counted(form, "fiscal_doc_number", &v));
-    let sign = form.required(map, "fiscal_sign").and_then(|value| digits(form, "fiscal_sign", &value, 10));
-    let datetime = form.optional(map, "fiscal_datetime").and_then(|value| {
+    let sign = form.required(map, "fiscal_sign").and_then(|v| digits(form, "fiscal_sign", &v, SIGN_DIGITS));
+    let fiscal_datetime = form.optional(map, "fiscal_datetime").and_then(|value| {
         let read = value.as_str().and_then(|text| text.parse::<DateTime>().ok());
         if read.is_none() {
             form.fail(
@@ -77,17 +126,27 @@ fn read_paper(form: &mut Form, map: &mut Map<String, Value>) -> Option<Paper> {
         }
         read
     });
-    let fn_number = form.optional(map, "fn_number").and_then(|value| digits(form, "fn_number", &value, 16));
+    let fn_number =
+        form.optional(map, "fn_number").and_then(|value| digits(form, "fn_number", &value, FN_DIGITS));
     let kkt_number =
-        form.optional(map, "kkt_number").and_then(|value| digits(form, "kkt_number", &value, 20));
-    let shift = form.optional(map, "shift_number").and_then(|value| counted(form, "shift_number", &value));
-    let receipt =
+        form.optional(map, "kkt_number").and_then(|value| digits(form, "kkt_number", &value, KKT_DIGITS));
+    let shift_number =
+        form.optional(map, "shift_number").and_then(|value| counted(form, "shift_number", &value));
+    let receipt_number =
         form.optional(map, "receipt_number").and_then(|value| counted(form, "receipt_number", &value));
-    Some(Paper { number: number?, sign: sign?, datetime, fn_number, kkt_number, shift, receipt })
+    Some(Paper {
+        fiscal_doc_number: number?,
+        fiscal_sign: sign?,
+        fiscal_datetime,
+        fn_number,
+        kkt_number,
+        shift_number,
+        receipt_number,
+    })
 }
 
 fn counted(form: &mut Form, field: &'static str, value: &Value) -> Option<u32> {
-    form.whole(field, value, 1, i64::from(u32::MAX)).and_then(|number| u32::try_from(number).ok())
+    form.whole(field, value, 1, NUMBER_MAX).and_then(|number| u32::try_from(number).ok())
 }
 
 /// Digits as a string or a number; zeros in front are kept where they were sent.
@@ -168,19 +227,26 @@ fn document(
         .or_else(|| known.map(|doc| doc.kkt_number.clone()))
         .ok_or_else(|| missing("kkt_number"))?;
     let shift_number =
-        paper.shift.or(known.map(|doc| doc.shift_number)).ok_or_else(|| missing("shift_number"))?;
+        paper.shift_number.or(known.map(|doc| doc.shift_number)).ok_or_else(|| missing("shift_number"))?;
     let of_receipt = entry.kind == DocumentKind::Receipt;
-    let at = paper.datetime.unwrap_or_else(|| zone.to_datetime(entry.created_at));
+    let at = paper.fiscal_datetime.unwrap_or_else(|| zone.to_datetime(entry.created_at));
     let total = entry.receipt.as_ref().map(Receipt::total).unwrap_or_default();
     Ok(FiscalDoc {
-        fiscal_doc_number: paper.number,
+        fiscal_doc_number: paper.fiscal_doc_number,
         fiscal_datetime: at.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
-        qr_code_data: qr(entry.receipt.as_ref(), at, total, &fn_number, paper.number, &paper.sign),
-        fiscal_sign: paper.sign,
+        qr_code_data: qr(
+            entry.receipt.as_ref(),
+            at,
+            total,
+            &fn_number,
+            paper.fiscal_doc_number,
+            &paper.fiscal_sign,
+        ),
+        fiscal_sign: paper.fiscal_sign,
         fn_number,
         kkt_number,
         shift_number,
-        receipt_number: paper.receipt.filter(|_| of_receipt).unwrap_or_default(),
+        receipt_number: paper.receipt_number.filter(|_| of_receipt).unwrap_or_default(),
         ofd_name: known.map(|doc| doc.ofd_name.clone()).unwrap_or_default(),
         inn: known.map(|doc| doc.inn.clone()).unwrap_or_default(),
         rn_kkt: known.map(|doc| doc.rn_kkt.clone()).unwrap_or_default(),

@@ -3,15 +3,19 @@
 use super::{
     auth::Bearer,
     body,
-    documents::{REASON_MAX, find},
+    documents::{Because, REASON_MAX, find},
     error::ApiError,
     gate::{access, detached},
     query::{self, Pairs},
     router::Shared,
-    view::{EntryView, json, page},
+    view::{DeadLetters, EntryView, json},
 };
 use crate::{
-    domain::{entry::Change, lifecycle::State as DocumentState},
+    domain::{
+        entry::Change,
+        lifecycle::State as DocumentState,
+        validate::{form::Form, schema::TEXT},
+    },
     ports::{Event, ListFilter},
 };
 use axum::{
@@ -20,7 +24,24 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
 use std::sync::Arc;
+
+/// What was done about a dead letter.
+#[derive(JsonSchema)]
+pub struct Note {
+    /// For the audit and for those who look at the document later.
+    #[schemars(length(min = 1, max = REASON_MAX), regex(pattern = TEXT))]
+    note: String,
+}
+
+impl Note {
+    fn read(form: &mut Form, map: &mut Map<String, Value>) -> Option<Self> {
+        let value = form.required(map, "note")?;
+        Some(Self { note: form.text("note", value, REASON_MAX)? })
+    }
+}
 
 /// `GET /v1/kkt/dlq?pos_id=&resolved=&limit=&cursor=`, newest first; those that a person closed only if `resolved=true`.
 pub async fn list(
@@ -29,10 +50,9 @@ pub async fn list(
     pairs: Pairs,
 ) -> Result<Response, ApiError> {
     let filter = ListFilter { state: Some(DocumentState::Dead), ..query::filter(&pairs, &bearer)? };
-    let found = app.ports.buffer.list(filter).await?;
-    let mut body = page("dead_letters", &found, app.ports.fiscal());
-    body["dlq_size"] = app.ports.buffer.stats().await?.total.dead.into();
-    Ok(json(StatusCode::OK, &body))
+    let found = query::page(&app, filter).await?;
+    let dead = app.ports.buffer.stats().await?.total.dead;
+    Ok(json(StatusCode::OK, &DeadLetters::of(&found, dead, app.ports.fiscal())))
 }
 
 /// `POST /v1/kkt/dlq/{id}/requeue {"reason"?}`: back to its lane, its attempts at zero.
@@ -41,7 +61,7 @@ pub async fn requeue(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    change(app, name, request, "reason", false).await
+    change(app, name, request, Because::read, |why| Todo { why: why.words(), resolve: false }).await
 }
 
 /// `POST /v1/kkt/dlq/{id}/resolve {"note"}`: closed by a person.
@@ -50,26 +70,24 @@ pub async fn resolve(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    change(app, name, request, "note", true).await
+    change(app, name, request, Note::read, |Note { note }| Todo { why: note, resolve: true }).await
 }
 
-async fn change(
+struct Todo {
+    why: String,
+    resolve: bool,
+}
+
+async fn change<T>(
     app: Shared,
     name: String,
     request: Request,
-    field: &'static str,
-    resolve: bool,
+    read: impl FnOnce(&mut Form, &mut Map<String, Value>) -> Option<T>,
+    todo: impl FnOnce(T) -> Todo,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let bearer = Arc::clone(access(&parts.extensions)?);
-    let why = body::form(&parts, body, &app.ports.options, |form, map| {
-        let given = if resolve { Some(form.required(map, field)?) } else { form.optional(map, field) };
-        Some(match given {
-            Some(value) => form.text(field, value, REASON_MAX)?,
-            None => String::new(),
-        })
-    })
-    .await?;
+    let Todo { why, resolve } = todo(body::form(&parts, body, &app.ports.options, read).await?);
     let entry = find(&app, &name, &bearer).await?;
     let by = bearer.actor();
     let action = if resolve { "resolved" } else { "requeued" };

@@ -7,15 +7,23 @@ use super::{
     gate::{access, detached},
     query::{self, Pairs},
     router::{App, Shared},
-    view::{EntryView, json, page},
+    view::{EntryView, Receipts, json},
 };
-use crate::{domain::entry::Entry, ports::Lookup};
+use crate::{
+    domain::{
+        entry::Entry,
+        validate::{form::Form, schema::TEXT},
+    },
+    ports::Lookup,
+};
 use axum::{
     Extension,
     extract::{Path, Request, State},
     http::StatusCode,
     response::Response,
 };
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The document that a path names, by our id or by the till's key; a till's token sees its own only.
@@ -54,12 +62,37 @@ pub async fn list(
     pairs: Pairs,
 ) -> Result<Response, ApiError> {
     let filter = query::filter(&pairs, &bearer)?;
-    let found = app.ports.buffer.list(filter).await?;
-    Ok(json(StatusCode::OK, &page("receipts", &found, app.ports.fiscal())))
+    let found = query::page(&app, filter).await?;
+    Ok(json(StatusCode::OK, &Receipts::of(&found, app.ports.fiscal())))
 }
 
 /// Longest reason or note a person gives, in characters.
 pub const REASON_MAX: usize = 500;
+
+/// Why, where it need not be said.
+#[derive(JsonSchema)]
+pub struct Because {
+    /// Why, for the audit.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = REASON_MAX), regex(pattern = TEXT))]
+    reason: Option<String>,
+}
+
+impl Because {
+    /// Reads it.
+    pub fn read(form: &mut Form, map: &mut Map<String, Value>) -> Option<Self> {
+        let reason = match form.optional(map, "reason") {
+            Some(value) => Some(form.text("reason", value, REASON_MAX)?),
+            None => None,
+        };
+        Some(Self { reason })
+    }
+
+    /// In words; empty: it was not said.
+    pub fn words(self) -> String {
+        self.reason.unwrap_or_default()
+    }
+}
 
 /// `POST /v1/kkt/receipt/{id}/cancel {"reason"?}`.
 pub async fn cancel(
@@ -69,14 +102,7 @@ pub async fn cancel(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let bearer = access(&parts.extensions)?;
-    let reason = body::form(&parts, body, &app.ports.options, |form, map| {
-        let given = form.optional(map, "reason");
-        Some(match given {
-            Some(value) => form.text("reason", value, REASON_MAX)?,
-            None => String::new(),
-        })
-    })
-    .await?;
+    let reason = body::form(&parts, body, &app.ports.options, Because::read).await?.words();
     let entry = find(&app, &name, bearer).await?;
     let (till, by) = (Arc::clone(&app.ports.till), bearer.actor());
     let entry = detached(async move { till.cancel(entry.id, by, reason).await }).await??;

@@ -6,8 +6,26 @@ use super::{
     session::Sessions,
     throttle::{Peer, Throttle},
 };
-use crate::ports::Monotonic;
+use crate::ports::{Clock, Monotonic};
 use axum::http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+
+/// The clocks at a request: time-outs take the one, dates that people named the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Monotonic.
+    pub monotonic: Monotonic,
+    /// Wall.
+    pub wall: Timestamp,
+}
+
+impl Now {
+    /// Both clocks at once.
+    #[must_use]
+    pub fn of(clock: &dyn Clock) -> Self {
+        Self { monotonic: clock.monotonic(), wall: clock.wall() }
+    }
+}
 
 /// SHA-256 of a secret.
 pub type Digest = [u8; 32];
@@ -36,7 +54,7 @@ impl Door {
         tokens: &Tokens,
         headers: &HeaderMap,
         peer: Option<Peer>,
-        now: Monotonic,
+        now: Now,
     ) -> Result<Access, ApiError> {
         if let Some(everybody) = tokens.anonymous() {
             return Ok(everybody);
@@ -47,7 +65,8 @@ impl Door {
                 None => Err(unauthorized()),
             };
         }
-        self.sessions.token(headers, now).and_then(|token| tokens.by_digest(&token)).ok_or_else(unauthorized)
+        let token = self.sessions.token(headers, now.monotonic);
+        token.and_then(|token| tokens.by_digest(&token, now.wall)).ok_or_else(unauthorized)
     }
 
     /// The bearer of a token, and the token's digest.
@@ -59,16 +78,16 @@ impl Door {
         tokens: &Tokens,
         token: &[u8],
         peer: Option<Peer>,
-        now: Monotonic,
+        now: Now,
     ) -> Result<(Digest, Access), ApiError> {
-        let found = tokens.find(token);
+        let found = tokens.find(token, now.wall);
         let Some(peer) = peer else { return found.ok_or_else(unauthorized) };
         if let Some((_, bearer)) = &found
             && bearer.came_from(peer)
         {
             return found.ok_or_else(unauthorized);
         }
-        if let Some(wait) = self.throttle.wait(peer, now) {
+        if let Some(wait) = self.throttle.wait(peer, now.monotonic) {
             return Err(ApiError::too_many("too many wrong tokens came from this address; wait", wait));
         }
         match found {
@@ -77,7 +96,7 @@ impl Door {
                 Ok((digest, bearer))
             }
             None => {
-                self.throttle.failed(peer, now);
+                self.throttle.failed(peer, now.monotonic);
                 tracing::warn!(peer = %peer.0, "a wrong token");
                 Err(unauthorized())
             }

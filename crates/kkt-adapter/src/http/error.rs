@@ -1,5 +1,6 @@
 //! Errors as the API tells them: what to do in words, a code for programs, the request's id.
 
+use super::codes;
 use crate::{
     domain::validate::problem::FieldError,
     ports::{BreakerError, BufferError, KktError, TillError},
@@ -9,6 +10,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 
@@ -24,8 +26,7 @@ pub struct ApiError {
     retry_after: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 enum Detail {
     Text(String),
     Fields(Vec<FieldError>),
@@ -35,6 +36,7 @@ impl ApiError {
     /// An error with a text that says what to do.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(codes::is_known(status, kind), "{status} {kind} is not in the table of codes");
         let detail = Detail::Text(detail.into());
         Self { status, kind, detail, retry_after: None }
     }
@@ -99,11 +101,26 @@ impl IntoResponse for ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    detail: &'a Detail,
+/// An error.
+#[derive(Serialize, JsonSchema)]
+pub struct ErrorBody<'a> {
+    /// What to do about it, in words.
+    detail: &'a str,
+    /// For programs.
     #[serde(rename = "type")]
     kind: &'a str,
+    /// Stands in the log beside what happened; also in the header `X-Request-Id`.
+    request_id: &'a str,
+}
+
+/// What is wrong with a request, field by field.
+#[derive(Serialize, JsonSchema)]
+pub struct ValidationErrorBody<'a> {
+    detail: &'a [FieldError],
+    /// For programs.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// Stands in the log beside what happened; also in the header `X-Request-Id`.
     request_id: &'a str,
 }
 
@@ -116,8 +133,12 @@ pub fn render(mut response: axum::response::Response, request_id: &str) -> axum:
             None => return response,
         },
     };
-    let body = ErrorBody { detail: &error.detail, kind: error.kind, request_id };
-    let bytes = serde_json::to_vec(&body).expect("an error has only string keys");
+    let kind = error.kind;
+    let bytes = match &error.detail {
+        Detail::Text(detail) => serde_json::to_vec(&ErrorBody { detail, kind, request_id }),
+        Detail::Fields(detail) => serde_json::to_vec(&ValidationErrorBody { detail, kind, request_id }),
+    }
+    .expect("an error has only string keys");
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -148,6 +169,7 @@ impl From<BufferError> for ApiError {
         match error {
             BufferError::Full { retry_after, .. } => Self::unavailable("buffer_full", text, retry_after),
             BufferError::NotAllowed { .. } => Self::new(StatusCode::CONFLICT, "wrong_state", text),
+            BufferError::NothingToSend => Self::new(StatusCode::CONFLICT, "nothing_to_send", text),
             BufferError::NotFound => Self::not_found(text),
             BufferError::Damaged(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "document_damaged", text),
             BufferError::Failed(_) => Self::unavailable("storage_failed", text, Duration::from_secs(30)),

@@ -4,15 +4,16 @@
 
 use super::{
     auth::{Access, Area},
-    door,
+    door::{self, Now},
     error::{self, ApiError},
     origin,
     router::{App, Shared},
     throttle::Peer,
 };
+use crate::domain::ids::RequestId;
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -35,7 +36,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The layer around all routes.
 pub async fn gate(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let started = app.ports.clock.monotonic();
-    let id = request_id(request.headers());
+    let id = id_of(request.headers());
+    request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("unmatched", MatchedPath::as_str);
@@ -46,9 +48,9 @@ pub async fn gate(State(app): State<Shared>, mut request: Request, next: Next) -
         }
         Err(error) => error.into_response(),
     };
-    let mut response = error::render(response, &id);
+    let mut response = error::render(response, id.as_str());
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, HeaderValue::from_str(&id).expect("an id is visible ASCII"));
+    headers.insert(REQUEST_ID, HeaderValue::from_str(id.as_str()).expect("an id is visible ASCII"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -71,16 +73,19 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// The client's id if it is sane: 1 to 64 letters, digits, `.`, `_`, `-`; else one of ours.
-fn request_id(headers: &HeaderMap) -> String {
-    let sane = |id: &&str| {
-        (1..=64).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-    };
-    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane) {
-        Some(id) => id.to_owned(),
-        None => Uuid::now_v7().to_string(),
-    }
+/// The client's id if it is sane, else one of ours.
+fn id_of(headers: &HeaderMap) -> RequestId {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()?.parse().ok());
+    given.unwrap_or_else(new_id)
+}
+
+fn new_id() -> RequestId {
+    Uuid::now_v7().to_string().parse().expect("a UUID is letters, digits and hyphens")
+}
+
+/// The id of the request, as the gate has set it.
+pub fn request_id(extensions: &Extensions) -> RequestId {
+    extensions.get().cloned().unwrap_or_else(new_id)
 }
 
 fn admit(app: &App, route: &str, request: &mut Request) -> Result<(), ApiError> {
@@ -93,10 +98,10 @@ fn admit(app: &App, route: &str, request: &mut Request) -> Result<(), ApiError> 
     origin::check_host(&options.allowed_hosts, uri, headers)?;
     let change = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
     if change {
-        origin::check_origin(uri, headers)?;
+        origin::check_origin(uri, headers, options.tls)?;
     }
     let peer = request.extensions().get::<Peer>().copied();
-    let access = match app.door.who(&options.tokens, headers, peer, app.ports.clock.monotonic()) {
+    let access = match app.door.who(&options.tokens, headers, peer, Now::of(&*app.ports.clock)) {
         Ok(access) => Some(access),
         Err(_) if area == Some(Area::Page) => None,
         Err(error) => return Err(error),
@@ -104,7 +109,8 @@ fn admit(app: &App, route: &str, request: &mut Request) -> Result<(), ApiError> 
     if let (Some(area), Some(access)) = (area, &access) {
         access.enter(area, method)?;
     }
-    if change {
+    // A method that the path does not know is told so, whatever it sends.
+    if change && app.methods.contains(&(route, method.clone())) {
         origin::check_content_type(headers)?;
     }
     if let Some(access) = access {
@@ -166,6 +172,6 @@ pub async fn detached<T: Send + 'static>(
 ///
 /// # Errors
 /// 401 on a route that lets everybody in.
-pub fn access(extensions: &axum::http::Extensions) -> Result<&Access, ApiError> {
+pub fn access(extensions: &Extensions) -> Result<&Access, ApiError> {
     extensions.get::<Access>().ok_or_else(door::unauthorized)
 }

@@ -7,19 +7,24 @@
 //! | healthy | else |
 
 use super::{
-    breakers,
+    breakers::{self, Component},
     buffer::{oldest_pending_seconds, percent_full},
     pages::NOT_FISCAL,
     router::{App, Shared},
     view::json,
 };
-use crate::ports::{DeviceView, Stats};
+use crate::{
+    domain::ids::{DeviceId, ReceiptId},
+    ports::{DeviceView, Stats},
+};
 use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 const BUFFER_DEGRADED_PERCENT: u64 = 80;
 const DLQ_DEGRADED: u64 = 50;
@@ -27,7 +32,8 @@ const DLQ_UNHEALTHY: u64 = 100;
 const OLDEST_DEGRADED_SECONDS: i64 = 3 * 24 * 3_600;
 
 /// How it goes; the worse one wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Health {
     /// All is well.
     Healthy,
@@ -38,16 +44,6 @@ pub enum Health {
 }
 
 impl Health {
-    /// The name in the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-
     fn degraded_if(condition: bool) -> Self {
         if condition { Self::Degraded } else { Self::Healthy }
     }
@@ -65,12 +61,94 @@ fn of_buffer(stats: &Stats, oldest_seconds: Option<i64>) -> Health {
     Health::degraded_if(full || dead > DLQ_DEGRADED || old)
 }
 
-/// Health as a whole, and its page.
+/// Health as a whole; the worst component wins.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "HealthReport")]
 pub struct Report {
-    /// The worst of all components.
     pub status: Health,
-    /// The page.
-    pub body: Value,
+    /// Whether what is sold here has legal force: neither the KKT nor the OFD is emulated.
+    fiscal: bool,
+    /// Says so while something is.
+    notice: Option<&'static str>,
+    components: Components,
+    version: &'static str,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Components {
+    buffer: BufferHealth,
+    circuit_breaker: Component,
+    database: DatabaseHealth,
+    kkt: KktHealth,
+}
+
+/// The buffer's figures; `null` where the storage does not answer.
+#[derive(Serialize, JsonSchema)]
+struct BufferHealth {
+    status: Health,
+    percent_full: Option<f64>,
+    dlq_size: Option<u64>,
+    pending: Option<u64>,
+    unprinted: Option<u64>,
+    oldest_pending_seconds: Option<i64>,
+    /// Documents that failed their checksum and were set aside.
+    damaged: Option<u64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct DatabaseHealth {
+    status: Health,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    mode: &'static str,
+    error: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct KktHealth {
+    status: Health,
+    devices: Vec<DeviceHealth>,
+}
+
+/// One KKT.
+#[derive(Serialize, JsonSchema)]
+struct DeviceHealth {
+    device: DeviceId,
+    /// The last thing it said; `null`: it works.
+    trouble: Option<String>,
+    /// The document whose printing a person must decide on; nothing is printed until then.
+    blocked_by: Option<ReceiptId>,
+    /// Documents that wait to be printed.
+    unprinted: u64,
+}
+
+impl BufferHealth {
+    fn of(stats: Option<&Stats>, now: Timestamp) -> Self {
+        let oldest = stats.and_then(|stats| oldest_pending_seconds(stats, now));
+        Self {
+            status: stats.map_or(Health::Unhealthy, |stats| of_buffer(stats, oldest)),
+            percent_full: stats.map(percent_full),
+            dlq_size: stats.map(|stats| stats.total.dead),
+            pending: stats.map(|stats| stats.total.pending),
+            unprinted: stats.map(|stats| stats.total.unprinted),
+            oldest_pending_seconds: oldest,
+            damaged: stats.map(|stats| stats.damaged),
+        }
+    }
+}
+
+impl KktHealth {
+    fn of(devices: Vec<DeviceView>) -> Self {
+        let blocked = devices.iter().any(|device| device.blocked_by.is_some() || device.trouble.is_some());
+        let devices = devices.into_iter().map(|view| DeviceHealth {
+            device: view.device,
+            trouble: view.trouble,
+            blocked_by: view.blocked_by,
+            unprinted: view.unprinted,
+        });
+        Self { status: Health::degraded_if(blocked), devices: devices.collect() }
+    }
 }
 
 /// Looks at everything.
@@ -78,69 +156,32 @@ pub async fn report(app: &App) -> Report {
     let ports = &app.ports;
     let stats = ports.buffer.stats().await;
     let store = ports.buffer.health();
-    let now = ports.clock.wall();
     let breakers = ports.breakers.breakers();
-    let devices = ports.till.devices();
     let closed = breakers.iter().all(|view| breakers::state(view) == "CLOSED");
-    let blocked = devices.iter().any(|device| device.blocked_by.is_some() || device.trouble.is_some());
-
-    let (buffer_status, buffer) = match &stats {
-        Ok(stats) => {
-            let oldest = oldest_pending_seconds(stats, now);
-            let status = of_buffer(stats, oldest);
-            (
-                status,
-                json!({
-                    "status": status.as_str(),
-                    "percent_full": percent_full(stats),
-                    "dlq_size": stats.total.dead,
-                    "pending": stats.total.pending,
-                    "unprinted": stats.total.unprinted,
-                    "oldest_pending_seconds": oldest,
-                    "damaged": stats.damaged,
-                }),
-            )
-        }
-        Err(_) => (
-            Health::Unhealthy,
-            json!({
-                "status": "unhealthy", "percent_full": null, "dlq_size": null, "pending": null,
-            }),
-        ),
-    };
     let works = store.ok && stats.is_ok();
-    let database = if works { Health::Healthy } else { Health::Unhealthy };
-    let error = store.error.or_else(|| stats.as_ref().err().map(ToString::to_string));
-    let kkt = Health::degraded_if(blocked);
-    let status = buffer_status.max(database).max(kkt).max(Health::degraded_if(!closed));
+    let database = DatabaseHealth {
+        status: if works { Health::Healthy } else { Health::Unhealthy },
+        kind: store.kind,
+        mode: store.mode,
+        error: store.error.or_else(|| stats.as_ref().err().map(ToString::to_string)),
+    };
+    let buffer = BufferHealth::of(stats.as_ref().ok(), ports.clock.wall());
+    let kkt = KktHealth::of(ports.till.devices());
+    let status = buffer.status.max(database.status).max(kkt.status).max(Health::degraded_if(!closed));
     let fiscal = ports.fiscal();
-    let body = json!({
-        "status": status.as_str(),
-        "fiscal": fiscal,
-        "notice": (!fiscal).then_some(NOT_FISCAL),
-        "components": {
-            "buffer": buffer,
-            "circuit_breaker": breakers::component(&ports.breakers.endpoint(), &breakers),
-            "database": { "status": database.as_str(), "type": store.kind, "mode": store.mode, "error": error },
-            "kkt": { "status": kkt.as_str(), "devices": devices.iter().map(device).collect::<Vec<_>>() },
-        },
-        "version": ports.options.version,
-    });
-    Report { status, body }
-}
-
-fn device(view: &DeviceView) -> Value {
-    json!({
-        "device": view.device,
-        "trouble": view.trouble,
-        "blocked_by": view.blocked_by.map(|id| id.to_string()),
-        "unprinted": view.unprinted,
-    })
+    let circuit_breaker = Component::of(&ports.breakers.endpoint(), &breakers);
+    Report {
+        status,
+        fiscal,
+        notice: (!fiscal).then_some(NOT_FISCAL),
+        components: Components { buffer, circuit_breaker, database, kkt },
+        version: ports.options.version,
+    }
 }
 
 /// `GET /v1/health`: 200 also when unhealthy, clients read the body.
 pub async fn health(State(app): State<Shared>) -> Response {
-    json(StatusCode::OK, &report(&app).await.body)
+    json(StatusCode::OK, &report(&app).await)
 }
 
 /// `GET /livez`: the process answers.

@@ -5,12 +5,14 @@
 //! goes on although its client has gone.
 //!
 //! ```text
-//!  socket ─► server (connections, time-outs) ─► gate (id, host, role, origin, deadline, panics) ─► handler ─► port
+//!  socket ─► server (connections, TLS, time-outs) ─► gate (id, host, role, origin, deadline, panics) ─► handler ─► port
 //!                                                 └─ error ─► the form of the contract
 //! ```
 //!
 //! | what fails | what the client sees |
 //! |---|---|
+//! | a TLS handshake dripped or broken | the connection is closed, after `header_timeout` at the latest |
+//! | plain HTTP where TLS is spoken | 400 that says so, then the connection is closed |
 //! | headers dripped | the connection is closed after `header_timeout` |
 //! | body dripped | 408 after `body_timeout` |
 //! | body over 2 MiB | 413, read to a limit and thrown away so that the answer arrives |
@@ -25,6 +27,7 @@ mod auth;
 mod body;
 mod breakers;
 mod buffer;
+mod codes;
 mod connections;
 mod dashboard;
 mod decide;
@@ -35,6 +38,8 @@ mod error;
 mod events;
 mod gate;
 mod health;
+mod heartbeat;
+mod openapi;
 mod origin;
 mod pages;
 mod query;
@@ -44,6 +49,7 @@ mod server;
 mod session;
 mod shift;
 mod throttle;
+mod tls;
 mod view;
 
 pub use self::{
@@ -52,9 +58,12 @@ pub use self::{
     origin::AllowedHosts,
     router::router,
     server::{ServerLimits, serve},
+    tls::Tls,
 };
 
-use crate::ports::{BreakerControl, Buffer, Clock, MetricsPage, Observer, SyncControl, Till};
+use crate::ports::{
+    BreakerControl, Buffer, Clock, HeartbeatStatus, MetricsPage, Observer, SyncControl, Till,
+};
 use jiff::tz::TimeZone;
 use std::{sync::Arc, time::Duration};
 
@@ -69,6 +78,8 @@ pub struct HttpPorts {
     pub sync: Arc<dyn SyncControl>,
     /// The breakers.
     pub breakers: Arc<dyn BreakerControl>,
+    /// The sign of life to the ERP.
+    pub heartbeat: Arc<dyn HeartbeatStatus>,
     /// The page of metrics.
     pub metrics: Arc<dyn MetricsPage>,
     /// What happens, for people who watch; `observer` must pass events on to it.
@@ -104,8 +115,8 @@ pub struct HttpOptions {
     pub body_bytes_max: usize,
     /// Wrong tokens an address may send in a row before it must wait; one is forgiven each 3 s. Default 20.
     pub wrong_tokens_max: u32,
-    /// The API is reached by TLS only, so cookies may insist on it; default `false`.
-    pub secure_cookies: bool,
+    /// The API is reached by TLS only, so cookies and origins may insist on it; default `false`.
+    pub tls: bool,
     /// Whether the OFD is a real one; together with the till's word it makes `fiscal` in every answer. Default: no.
     pub ofd_fiscal: bool,
     /// The time zone of the shop: which day it is for VAT rates, and the local time of documents.
@@ -123,7 +134,7 @@ impl Default for HttpOptions {
             body_timeout: Duration::from_secs(10),
             body_bytes_max: 2 * 1024 * 1024,
             wrong_tokens_max: 20,
-            secure_cookies: false,
+            tls: false,
             ofd_fiscal: false,
             zone: TimeZone::system(),
             version: env!("CARGO_PKG_VERSION"),

@@ -73,11 +73,12 @@ pub fn check_host(allowed: &AllowedHosts, uri: &Uri, headers: &HeaderMap) -> Res
     }
 }
 
-/// Refuses a change that a foreign page makes.
+/// Refuses a change that a foreign page makes. With `tls` a page that came unencrypted is foreign too: anybody on its
+/// way may have written it. Without, the page may have come through a proxy that speaks TLS.
 ///
 /// # Errors
 /// 403.
-pub fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn check_origin(uri: &Uri, headers: &HeaderMap, tls: bool) -> Result<(), ApiError> {
     let foreign = |what: &str| {
         let text = format!("a change must not come from a page of another origin ({what}); there is no CORS");
         Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", text))
@@ -89,6 +90,7 @@ pub fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
             .and_then(|origin| {
                 origin
                     .strip_prefix("http://")
+                    .filter(|_| !tls)
                     .map(|o| (o, "80"))
                     .or_else(|| origin.strip_prefix("https://").map(|o| (o, "443")))
             })
@@ -181,15 +183,21 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::ORIGIN, origin.parse().unwrap());
             headers.insert(header::HOST, host.parse().unwrap());
-            check_origin(&Uri::from_static("/"), &headers).is_ok()
+            [false, true].map(|tls| check_origin(&Uri::from_static("/"), &headers, tls).is_ok())
         };
-        assert!(check("http://localhost:8000", "localhost:8000"));
-        assert!(check("http://localhost", "localhost:80"));
-        assert!(check("https://till", "till:443"));
-        assert!(!check("http://localhost:3000", "localhost:8000"));
-        assert!(!check("http://127.0.0.1:8000", "localhost:8000"));
-        assert!(!check("null", "localhost:8000"));
-        assert!(!check("file://", "localhost"));
+        // Without TLS and with it.
+        assert_eq!(check("http://localhost:8000", "localhost:8000"), [true, false]);
+        assert_eq!(check("http://localhost", "localhost:80"), [true, false]);
+        assert_eq!(check("http://till", "till"), [true, false]);
+        assert_eq!(check("https://till", "till:443"), [true, true]);
+        for (origin, host) in [
+            ("http://localhost:3000", "localhost:8000"),
+            ("http://127.0.0.1:8000", "localhost:8000"),
+            ("null", "localhost:8000"),
+            ("file://", "localhost"),
+        ] {
+            assert_eq!(check(origin, host), [false, false], "{origin}");
+        }
     }
 
     #[test]

@@ -6,11 +6,23 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Shown while anything is emulated.
 pub const NOT_FISCAL: &str =
     "НЕ ФИСКАЛЬНЫЙ / NOT FISCAL: the KKT or the OFD is emulated, these are no legal receipts";
+
+/// Where to begin.
+#[derive(Serialize, JsonSchema)]
+pub struct Root {
+    message: &'static str,
+    version: &'static str,
+    /// The page that shows this API.
+    docs: &'static str,
+    health: &'static str,
+    status: health::Health,
+}
 
 /// `GET /`: the dashboard for a browser, a few facts for others. The page holds no data, so it needs no token.
 pub async fn root(State(app): State<Shared>, request: Request) -> Result<Response, ApiError> {
@@ -22,13 +34,13 @@ pub async fn root(State(app): State<Shared>, request: Request) -> Result<Respons
     let bearer = access(request.extensions())?;
     bearer.enter(super::auth::Area::Read, request.method())?;
     let report = health::report(&app).await;
-    let body = json!({
-        "message": if app.ports.fiscal() { "kkt-adapter" } else { NOT_FISCAL },
-        "version": app.ports.options.version,
-        "docs": "/docs",
-        "health": "/v1/health",
-        "status": report.status.as_str(),
-    });
+    let body = Root {
+        message: if app.ports.fiscal() { "kkt-adapter" } else { NOT_FISCAL },
+        version: app.ports.options.version,
+        docs: "/docs",
+        health: "/v1/health",
+        status: report.status,
+    };
     Ok(json(StatusCode::OK, &body))
 }
 

@@ -1,20 +1,20 @@
 //! Reading the query of a list.
 
-use super::{auth::Bearer, body::outside, error::ApiError};
+use super::{auth::Bearer, body::outside, error::ApiError, router::App};
 use crate::{
     domain::{
         ids::{PosId, ReceiptId},
         lifecycle::State,
         validate::problem::FieldError,
     },
-    ports::ListFilter,
+    ports::{BufferError, ListFilter, ListPage},
 };
 use axum::extract::Query;
 use serde_json::Value;
 use std::collections::HashMap;
 
 /// Entries of a page unless asked otherwise, and at most.
-const LIMIT: (usize, usize) = (100, 1_000);
+pub const LIMIT: (usize, usize) = (100, 1_000);
 
 /// A query, as names and values.
 pub type Pairs = Query<HashMap<String, String>>;
@@ -35,13 +35,12 @@ fn field<T>(
     value
 }
 
-/// The states, and the names older clients have for them.
+/// The names older clients have for two states.
+pub const OLD_NAMES: [(&str, State); 2] = [("pending", State::Printed), ("failed", State::Dead)];
+
 fn state(text: &str) -> Option<State> {
-    match text {
-        "pending" => Some(State::Printed),
-        "failed" => Some(State::Dead),
-        _ => State::from_name(text),
-    }
+    let old = OLD_NAMES.iter().find(|(name, _)| *name == text);
+    old.map(|(_, state)| *state).or_else(|| State::from_name(text))
 }
 
 /// The filter of a list: `pos_id`, `status`, `limit`, `cursor`. A till's token sees its own tills only.
@@ -50,14 +49,14 @@ fn state(text: &str) -> Option<State> {
 /// 422, 403.
 pub fn filter(pairs: &Pairs, bearer: &Bearer) -> Result<ListFilter, ApiError> {
     let mut errors = Vec::new();
-    let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-    let states = format!("one of {}, pending, failed", names.join(", "));
+    let names = State::ALL.iter().map(|state| state.as_str()).chain(OLD_NAMES.map(|(name, _)| name));
+    let states = format!("one of {}", names.collect::<Vec<_>>().join(", "));
     let mut pos_id: Option<PosId> =
         field(pairs, &mut errors, "pos_id", PosId::RULE, |text| text.parse().ok());
     let state = field(pairs, &mut errors, "status", &states, state);
     let cursor: Option<ReceiptId> =
         field(pairs, &mut errors, "cursor", "the next_cursor of the page before", |text| text.parse().ok());
-    let limit = field(pairs, &mut errors, "limit", "a number from 1 to 1000", |text| {
+    let limit = field(pairs, &mut errors, "limit", &format!("a number from 1 to {}", LIMIT.1), |text| {
         text.parse().ok().filter(|limit| (1..=LIMIT.1).contains(limit))
     });
     let resolved = field(pairs, &mut errors, "resolved", "true or false", |text| text.parse().ok());
@@ -82,6 +81,22 @@ pub fn filter(pairs: &Pairs, bearer: &Bearer) -> Result<ListFilter, ApiError> {
         cursor,
         limit: limit.unwrap_or(LIMIT.0),
     })
+}
+
+/// The page that a filter asks for.
+///
+/// # Errors
+/// 422: the cursor is of no page; 503.
+pub async fn page(app: &App, filter: ListFilter) -> Result<ListPage, ApiError> {
+    let cursor = filter.cursor;
+    match (app.ports.buffer.list(filter).await, cursor) {
+        (Err(BufferError::NotFound), Some(cursor)) => {
+            let msg = "must be the next_cursor of the page before: no document has this id".into();
+            let input = Value::String(cursor.to_string());
+            Err(ApiError::fields(vec![outside("query", "cursor", "value_error", msg, &input)]))
+        }
+        (found, _) => Ok(found?),
+    }
 }
 
 /// The one till a query is about.

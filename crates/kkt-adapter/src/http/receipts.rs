@@ -3,7 +3,7 @@
 use super::{
     body::{self, outside},
     error::ApiError,
-    gate::{access, detached},
+    gate::{self, access, detached},
     router::Shared,
     view::{SaleView, json},
 };
@@ -33,8 +33,8 @@ pub async fn sell(State(app): State<Shared>, request: Request) -> Result<Respons
     };
     bearer.act_for(&valid.receipt.pos_id)?;
     let till = Arc::clone(&app.ports.till);
-    let (receipt, notes) = (valid.receipt, valid.notes);
-    let sale = detached(async move { till.sell(key, receipt, notes).await }).await??;
+    let (receipt, notes, request_id) = (valid.receipt, valid.notes, gate::request_id(&parts.extensions));
+    let sale = detached(async move { till.sell(key, receipt, notes, request_id).await }).await??;
     crate::fail_point::hit("http.before_answer");
     let mut response = json(StatusCode::OK, &SaleView::of(&sale, app.ports.fiscal()));
     if sale.replayed {

@@ -1,8 +1,9 @@
-//! From a listening socket to the router: HTTP/1.1, a bounded number of connections, an orderly end.
+//! From a listening socket to the router: HTTP/1.1, within TLS or not, a bounded number of connections, an orderly end.
 
 use super::{
     connections::{Connections, Listed, Watched},
     throttle::Peer,
+    tls::Tls,
 };
 use axum::{Router, body::Body, extract::Request};
 use hyper_util::{
@@ -12,6 +13,7 @@ use hyper_util::{
 };
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -24,7 +26,7 @@ use tower::{ServiceExt as _, service_fn};
 pub struct ServerLimits {
     /// Connections served at a time; one more waits, and more wait in the backlog. Default 1,024.
     pub max_connections: usize,
-    /// Time for the headers of a request; default 10 s.
+    /// Time for a TLS handshake, and for the headers of a request; default 10 s.
     pub header_timeout: Duration,
     /// Time a connection may stay open without a request; default 60 s.
     pub idle_timeout: Duration,
@@ -49,12 +51,14 @@ impl Default for ServerLimits {
     }
 }
 
-/// Serves until `shutdown` completes, then lets requests in work end, for `shutdown_deadline` at most.
+/// Serves until `shutdown` completes, then lets requests in work end, for `shutdown_deadline` at most. With `tls`
+/// nothing but TLS is spoken.
 ///
 /// # Errors
 /// None today: an error to accept one connection is logged and the next one is awaited.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: ServerLimits,
     shutdown: impl Future<Output = ()>,
@@ -90,8 +94,9 @@ pub async fn serve(
             place = place(&places, &connections, &limits) => place,
         };
         let listed = connections.add();
-        let client = (stream, peer);
-        tasks.spawn(connection(client, router.clone(), limits.clone(), listed, place, stopping.clone()));
+        let served =
+            Served { peer, tls: tls.clone(), router: router.clone(), limits: limits.clone(), listed, place };
+        tasks.spawn(served.connection(stream, stopping.clone()));
     }
     drop((listener, stopping));
     // Connections end by themselves once they were told; whoever does not is cut at the deadline.
@@ -125,48 +130,76 @@ async fn place(
     }
 }
 
-async fn connection(
-    (stream, peer): (TcpStream, Peer),
+/// One connection and what it holds.
+struct Served {
+    peer: Peer,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: ServerLimits,
     listed: Listed,
-    _place: OwnedSemaphorePermit,
-    mut stopping: watch::Receiver<()>,
-) {
-    // Answers are small and awaited: none is held back for the next one.
-    let _ = stream.set_nodelay(true);
-    let activity = Arc::clone(&listed.activity);
-    let of_service = Arc::clone(&activity);
-    let service = service_fn(move |mut request: Request<_>| {
-        let activity = Arc::clone(&of_service);
-        activity.works();
-        request.extensions_mut().insert(Arc::clone(&activity));
-        request.extensions_mut().insert(peer);
-        let answer = router.clone().oneshot(request.map(Body::new));
-        async move {
-            let response = answer.await;
-            activity.answered();
-            response
+    #[allow(dead_code, reason = "held until the connection ends")]
+    place: OwnedSemaphorePermit,
+}
+
+impl Served {
+    async fn connection(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
+        // Answers are small and awaited: none is held back for the next one.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else { return self.http(stream, stopping).await };
+        let activity = &self.listed.activity;
+        let accepted = tokio::select! {
+            accepted = timeout(self.limits.header_timeout, tls.accept(stream)) => accepted,
+            () = activity.told_to_close() => return,
+            _ = stopping.changed() => return,
+        };
+        match accepted {
+            Ok(Ok(stream)) => {
+                activity.opened();
+                self.http(stream, stopping).await;
+            }
+            // Scanners and mistyped addresses: of use only to who looks for a reason.
+            Ok(Err(error)) => tracing::debug!(peer = %self.peer.0, %error, "no TLS connection"),
+            Err(_) => tracing::debug!(peer = %self.peer.0, "a TLS handshake was too slow"),
         }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // `Connections` holds slow heads and idle ones to different times.
-        .header_read_timeout(None)
-        .max_headers(limits.max_headers)
-        .max_buf_size(limits.max_header_bytes.max(8 * 1024));
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
-    tokio::select! {
-        // A client that went away is no error of ours.
-        _ = connection.as_mut() => return,
-        () = activity.told_to_close() => return,
-        _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
     }
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = activity.told_to_close() => {}
+
+    async fn http<S>(&self, stream: S, mut stopping: watch::Receiver<()>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (activity, peer) = (Arc::clone(&self.listed.activity), self.peer);
+        let (router, of_service) = (self.router.clone(), Arc::clone(&activity));
+        let service = service_fn(move |mut request: Request<_>| {
+            let activity = Arc::clone(&of_service);
+            activity.works();
+            request.extensions_mut().insert(Arc::clone(&activity));
+            request.extensions_mut().insert(peer);
+            let answer = router.clone().oneshot(request.map(Body::new));
+            async move {
+                let response = answer.await;
+                activity.answered();
+                response
+            }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            // `Connections` holds slow heads and idle ones to different times.
+            .header_read_timeout(None)
+            .max_headers(self.limits.max_headers)
+            .max_buf_size(self.limits.max_header_bytes.max(8 * 1024));
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+        let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
+        tokio::select! {
+            // A client that went away is no error of ours.
+            _ = connection.as_mut() => return,
+            () = activity.told_to_close() => return,
+            _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = activity.told_to_close() => {}
+        }
     }
 }

@@ -12,20 +12,21 @@
 use super::{
     auth::{Area, Role},
     body,
-    door::Digest,
+    door::{Digest, Now},
     error::ApiError,
     gate::access,
     router::Shared,
     throttle::Peer,
     view::json,
 };
-use crate::ports::Monotonic;
+use crate::{domain::validate::schema::TEXT, ports::Monotonic};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::HashMap,
@@ -42,10 +43,11 @@ const UNUSED_MAX: Duration = Duration::from_secs(12 * 3_600);
 const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Longest token, in characters.
 const TOKEN_MAX: usize = 4_096;
-const COOKIE: &str = "kkt_session";
+/// The cookie's name.
+pub const COOKIE: &str = "kkt_session";
 
 #[derive(Debug, Clone, Copy)]
-struct Session {
+struct Kept {
     token: Digest,
     began: Monotonic,
     used: Monotonic,
@@ -53,7 +55,7 @@ struct Session {
 
 /// The sessions in force.
 #[derive(Debug, Default)]
-pub struct Sessions(Mutex<HashMap<Digest, Session>>);
+pub struct Sessions(Mutex<HashMap<Digest, Kept>>);
 
 impl Sessions {
     /// Begins a session of a token; the answer is the cookie's secret.
@@ -77,7 +79,7 @@ impl Sessions {
         {
             all.remove(&oldest);
         }
-        all.insert(digest(&secret), Session { token, began: now, used: now });
+        all.insert(digest(&secret), Kept { token, began: now, used: now });
         Ok(secret)
     }
 
@@ -102,7 +104,7 @@ impl Sessions {
     }
 }
 
-impl Session {
+impl Kept {
     fn lives(&self, now: Monotonic) -> bool {
         now.since(self.used) < UNUSED_MAX && now.since(self.began) < AGE_MAX
     }
@@ -121,39 +123,81 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn set_cookie(app: &Shared, secret: &str, age: Duration) -> HeaderValue {
-    let secure = if app.ports.options.secure_cookies { "; Secure" } else { "" };
+    let secure = if app.ports.options.tls { "; Secure" } else { "" };
     let age = age.as_secs();
     let text = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
     HeaderValue::from_str(&text).expect("a cookie of hexadecimal digits is visible ASCII")
 }
 
+/// A token to be exchanged.
+#[derive(JsonSchema)]
+pub struct Login {
+    /// A reader's or an operator's.
+    #[schemars(length(min = 1, max = TOKEN_MAX), regex(pattern = TEXT))]
+    token: String,
+}
+
+/// Whose session began.
+#[derive(Serialize, JsonSchema)]
+pub struct Begun {
+    /// The token's name.
+    name: String,
+    role: RoleWord,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum RoleWord {
+    Reader,
+    Operator,
+}
+
+impl RoleWord {
+    /// `None`: a till's token, which opens no session.
+    fn of(role: Role) -> Option<Self> {
+        match role {
+            Role::Pos => None,
+            Role::Reader => Some(Self::Reader),
+            Role::Operator => Some(Self::Operator),
+        }
+    }
+}
+
+/// Who the browser is.
+#[derive(Serialize, JsonSchema)]
+pub struct Session {
+    authenticated: bool,
+    /// Whether tokens are configured at all.
+    tokens_required: bool,
+    name: Option<String>,
+    role: Option<RoleWord>,
+}
+
 /// `POST /v1/session {"token"}`: the cookie, for readers and operators.
 pub async fn begin(State(app): State<Shared>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let token = body::form(&parts, body, &app.ports.options, |form, map| {
+    let Login { token } = body::form(&parts, body, &app.ports.options, |form, map| {
         let value = form.required(map, "token")?;
-        form.text("token", value, TOKEN_MAX)
+        Some(Login { token: form.text("token", value, TOKEN_MAX)? })
     })
     .await?;
-    let (tokens, now) = (&app.ports.options.tokens, app.ports.clock.monotonic());
+    let (tokens, now) = (&app.ports.options.tokens, Now::of(&*app.ports.clock));
     if let Some(everybody) = tokens.anonymous() {
         // There is nothing to prove and nothing to remember.
-        return Ok(json(
-            StatusCode::OK,
-            &json!({ "name": everybody.actor().0, "role": Role::Operator.as_str() }),
-        ));
+        return Ok(json(StatusCode::OK, &Begun { name: everybody.actor().0, role: RoleWord::Operator }));
     }
     let peer = parts.extensions.get::<Peer>().copied();
     let (token, bearer) = app.door.by_token(tokens, token.trim().as_bytes(), peer, now)?;
-    if bearer.role() == Role::Pos {
+    let Some(role) = RoleWord::of(bearer.role()) else {
         let text = "a till's token opens no session; use the token of a reader or an operator";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "role_not_enough", text));
-    }
+    };
     app.door.sessions.end(&parts.headers);
-    let secret = app.door.sessions.begin(token, now)?;
-    let (name, role) = (bearer.actor().0, bearer.role().as_str());
-    tracing::info!(name, role, "a session began");
-    let mut response = json(StatusCode::OK, &json!({ "name": name, "role": role }));
+    let secret = app.door.sessions.begin(token, now.monotonic)?;
+    let name = bearer.actor().0;
+    tracing::info!(name, role = bearer.role().as_str(), "a session began");
+    let mut response = json(StatusCode::OK, &Begun { name, role });
     response.headers_mut().insert(header::SET_COOKIE, set_cookie(&app, &secret, AGE_MAX));
     Ok(response)
 }
@@ -162,12 +206,12 @@ pub async fn begin(State(app): State<Shared>, request: Request) -> Result<Respon
 pub async fn show(State(app): State<Shared>, request: Request) -> Response {
     let bearer =
         access(request.extensions()).ok().filter(|bearer| bearer.enter(Area::Read, request.method()).is_ok());
-    let body = json!({
-        "authenticated": bearer.is_some(),
-        "tokens_required": app.ports.options.tokens.anonymous().is_none(),
-        "name": bearer.map(|bearer| bearer.actor().0),
-        "role": bearer.map(|bearer| bearer.role().as_str()),
-    });
+    let body = Session {
+        authenticated: bearer.is_some(),
+        tokens_required: app.ports.options.tokens.anonymous().is_none(),
+        name: bearer.map(|bearer| bearer.actor().0),
+        role: bearer.and_then(|bearer| RoleWord::of(bearer.role())),
+    };
     json(StatusCode::OK, &body)
 }
 

@@ -8,6 +8,7 @@ fn document() -> Outgoing {
         pos_id: "POS-001".parse().unwrap(),
         device: "POS-001".parse().unwrap(),
         fd: 42,
+        request_id: None,
         attempts: 0,
         wire: Vec::new(),
     }

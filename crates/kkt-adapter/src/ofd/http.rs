@@ -9,20 +9,20 @@
 //!    no request is sent again by the HTTP library.
 //! 5. A token is in no error, log or `Debug`.
 //!
-//! TLS is rustls with the ring provider and the roots of the system; HTTP/1.1; no compression. What each failure means
+//! TLS is rustls with the ring provider and the roots of the system, or those of `ofd.ca_file` alone; HTTP/1.1; no compression. What each failure means
 //! stands in [`super::classify`].
 
 use super::classify::{self, Answer};
 use crate::{
     domain::{
         document::{Confirmation, Outgoing},
-        ids::DeviceId,
+        ids::{DeviceId, RequestId},
     },
     ports::{Clock, Observer, OfdClient, OfdError},
 };
 use async_trait::async_trait;
 use reqwest::{
-    Client, RequestBuilder, Response, Url,
+    Certificate, Client, RequestBuilder, Response, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -51,6 +51,8 @@ pub struct HttpOfdOptions {
     pub device_tokens: BTreeMap<DeviceId, String>,
     /// Whether it is a real OFD; `false` for a simulator.
     pub fiscal: bool,
+    /// DER certificates to trust instead of the system's; none: the system's.
+    pub roots: Vec<Vec<u8>>,
 }
 
 /// Why there is no client.
@@ -106,7 +108,7 @@ impl HttpOfd {
             return Err(HttpOfdError::BaseUrl("it must begin with http:// or https://".into()));
         }
         Ok(Self {
-            client: client(options.timeout, receipt.scheme() == "https")?,
+            client: client(options.timeout, receipt.scheme() == "https", &options.roots)?,
             health: url("/ofd/v1/health")?,
             receipt,
             timeout: options.timeout,
@@ -153,11 +155,14 @@ impl HttpOfd {
 impl OfdClient for HttpOfd {
     async fn submit(&self, document: &Outgoing) -> Result<Confirmation, OfdError> {
         let started = self.clock.monotonic();
+        let id = document.id.to_string();
         let request = self
             .client
             .post(self.receipt.clone())
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("idempotency-key", document.id.to_string())
+            .header("idempotency-key", &id)
+            // Also of documents that no till asked for, so that both logs can be laid side by side.
+            .header("x-request-id", document.request_id.as_ref().map_or(id.as_str(), RequestId::as_str))
             .body(document.wire.clone());
         let token = self.device_tokens.get(&document.device).or(self.token.as_ref());
         let outcome = match self.call(request, token).await {
@@ -184,7 +189,7 @@ impl OfdClient for HttpOfd {
     }
 }
 
-fn client(timeout: Duration, tls: bool) -> Result<Client, HttpOfdError> {
+fn client(timeout: Duration, tls: bool, roots: &[Vec<u8>]) -> Result<Client, HttpOfdError> {
     // Of two callers one installs it; the other finds the same provider installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
@@ -198,8 +203,11 @@ fn client(timeout: Duration, tls: bool) -> Result<Client, HttpOfdError> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never());
     // Without TLS the roots of the system are not needed, so a machine that has none can do without.
-    let builder = if tls { builder } else { builder.tls_certs_only([]) };
-    builder.build().map_err(|error| HttpOfdError::Tls(in_words(&error)))
+    let failed = |error: reqwest::Error| HttpOfdError::Tls(in_words(&error));
+    let roots: Result<Vec<_>, _> = roots.iter().map(|der| Certificate::from_der(der)).collect();
+    let roots = roots.map_err(failed)?;
+    let builder = if tls && roots.is_empty() { builder } else { builder.tls_certs_only(roots) };
+    builder.build().map_err(failed)
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, HttpOfdError> {

@@ -34,6 +34,10 @@ pub enum BufferError {
         /// What was asked.
         step: Step,
     },
+    /// Give up: what the OFD would be sent is not there (it was never printed as far as is known, or retention has removed
+    /// it); nothing was changed.
+    #[error("there is nothing to send of it; settle it by other means and resolve it with a note")]
+    NothingToSend,
     /// Give up: there is no such document.
     #[error("no such document")]
     NotFound,
@@ -154,6 +158,24 @@ pub struct Stats {
     pub oldest_unconfirmed: Option<Timestamp>,
     /// Rows whose checksum was wrong and that were set aside.
     pub damaged: u64,
+}
+
+impl Stats {
+    /// How full the buffer is, in percent with two decimals, never rounded up to 100.
+    #[must_use]
+    pub fn percent_full(&self) -> f64 {
+        if self.capacity == 0 {
+            return 100.0;
+        }
+        let hundredths = u128::from(self.used) * 10_000 / u128::from(self.capacity);
+        hundredths as f64 / 100.0
+    }
+
+    /// Age of the oldest document that the OFD has not confirmed, in seconds.
+    #[must_use]
+    pub fn oldest_pending_seconds(&self, now: Timestamp) -> Option<i64> {
+        self.oldest_unconfirmed.map(|oldest| now.duration_since(oldest).as_secs().max(0))
+    }
 }
 
 /// Whether the store works, for health.

@@ -2,7 +2,10 @@
 
 use crate::domain::{entry::Actor, ids::DeviceId};
 use async_trait::async_trait;
+use circuit_breaker::State;
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::time::Duration;
 
 /// What a forced sync did.
@@ -82,6 +85,31 @@ pub struct BreakerView {
     pub retry_after: Option<Duration>,
     /// When a force-open with an end will be released.
     pub forced_until: Option<Timestamp>,
+}
+
+impl BreakerView {
+    /// What it means for the tills' indicator, if it is the endpoint's.
+    #[must_use]
+    pub fn network_status(&self) -> NetworkStatus {
+        match self.snapshot.state {
+            State::Open | State::ForcedOpen => NetworkStatus::Offline,
+            State::HalfOpen => NetworkStatus::Degraded,
+            _ => NetworkStatus::Online,
+        }
+    }
+}
+
+/// What the endpoint's breaker means for the tills' indicator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum NetworkStatus {
+    /// The OFD is called.
+    Online,
+    /// It is being probed.
+    Degraded,
+    /// It is left alone.
+    Offline,
 }
 
 /// A manual command.

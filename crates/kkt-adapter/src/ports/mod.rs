@@ -2,12 +2,13 @@
 //!
 //! Driven side (the rooms that hold the world): [`Buffer`], [`KktDriver`] with [`KktFleet`], [`OfdClient`],
 //! [`Clock`], [`Observer`]. Driving side (what `http` may ask for): [`Till`], [`SyncControl`],
-//! [`BreakerControl`].
+//! [`BreakerControl`], [`HeartbeatStatus`].
 
 mod buffer;
 mod clock;
 mod control;
 mod event;
+mod heartbeat;
 mod kkt;
 mod observer;
 mod ofd;
@@ -16,12 +17,13 @@ mod till;
 pub use buffer::{
     Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, Pending, Place, Stats, StoreHealth,
 };
-pub use clock::{Clock, Monotonic};
+pub use clock::{Calendar, Clock, Monotonic};
 pub use control::{
-    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, SyncBusy, SyncControl, SyncReport,
-    WorkerView,
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, NetworkStatus, SyncBusy,
+    SyncControl, SyncReport, WorkerView,
 };
 pub use event::Event;
+pub use heartbeat::{HeartbeatStatus, HeartbeatView, LinkState, NoHeartbeat};
 pub use kkt::{Found, KktDriver, KktError, KktFleet, ShiftState};
 pub use observer::{MetricsPage, Observer, Silent};
 pub use ofd::{OfdClient, OfdError};

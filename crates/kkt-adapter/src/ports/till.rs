@@ -4,7 +4,7 @@ use super::{BufferError, KktError, ShiftState};
 use crate::domain::{
     document::FiscalDoc,
     entry::{Actor, Entry},
-    ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+    ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
     lifecycle::State,
     receipt::Receipt,
 };
@@ -94,7 +94,7 @@ pub struct DeviceView {
 /// Validate → fsync → print → answer. Never waits for the network.
 #[async_trait]
 pub trait Till: Send + Sync + 'static {
-    /// Takes a valid receipt.
+    /// Takes a valid receipt that a request brought.
     ///
     /// # Errors
     /// [`TillError`].
@@ -103,6 +103,7 @@ pub trait Till: Send + Sync + 'static {
         key: IdempotencyKey,
         receipt: Receipt,
         notes: Vec<String>,
+        request_id: RequestId,
     ) -> Result<Sale, TillError>;
 
     /// Ends a sale that was never printed.

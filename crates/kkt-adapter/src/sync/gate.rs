@@ -83,11 +83,28 @@ impl Gate {
             let queue = self.lock();
             queue.waiting.is_empty() && queue.not_before.is_none()
         };
-        if !free || !matches!(self.breaker.state(), State::Closed | State::ForcedClosed | State::MetricsOnly)
-        {
+        if !free || !self.lets_all_through() {
             return None;
         }
         self.admit().ok()
+    }
+
+    /// A permit for the next document of a lane that has its place already.
+    pub fn try_next(&self) -> Option<Permit> {
+        let held = self.lock().not_before.is_some();
+        if held || !self.lets_all_through() {
+            return None;
+        }
+        self.breaker.try_acquire().ok()
+    }
+
+    /// Whether lanes wait for a place: then a turn must be short.
+    pub fn is_crowded(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
+    fn lets_all_through(&self) -> bool {
+        matches!(self.breaker.state(), State::Closed | State::ForcedClosed | State::MetricsOnly)
     }
 
     /// Nobody is admitted for so long: the OFD asked for it.

@@ -4,13 +4,13 @@ use super::{
     decide::{Decision, LaneNext, Tries, Verdict, decide},
     engine::Shared,
     gate::Admission,
-    options::{OnRejected, PAGE},
+    options::{CROWDED_TURN, OnRejected, PAGE},
 };
 use crate::{
     domain::{
         document::{Confirmation, Outgoing},
         entry::{Actor, SendOutcome, Settlement},
-        ids::DeviceId,
+        ids::{DeviceId, ReceiptId, RequestId},
         lifecycle::{State, Step},
     },
     ports::{BufferError, Event, ListFilter, OfdError},
@@ -108,7 +108,7 @@ pub(super) struct Lane {
     handle: Arc<LaneHandle>,
     failed_last: bool,
     /// The head that failed last and how much the endpoint had accepted then.
-    last_try: Option<(crate::domain::ids::ReceiptId, u64)>,
+    last_try: Option<(ReceiptId, u64)>,
 }
 
 impl Lane {
@@ -190,7 +190,8 @@ impl Lane {
         };
         self.handle.set(LaneState::Sending);
         let began = self.shared.clock.monotonic();
-        let page: VecDeque<Outgoing> = match self.shared.buffer.next(&self.handle.device, None, PAGE).await {
+        let turn = if self.shared.gate.is_crowded() { CROWDED_TURN } else { PAGE };
+        let page: VecDeque<Outgoing> = match self.shared.buffer.next(&self.handle.device, None, turn).await {
             Ok(page) => page.into(),
             Err(error) => {
                 admission.permit.cancel();
@@ -200,7 +201,7 @@ impl Lane {
             }
         };
         let mut settled = Vec::new();
-        let (stretch, place) = self.send_page(page, admission, &mut settled).await;
+        let (stretch, place) = self.send_page(page, turn, admission, &mut settled).await;
         drop(place);
         self.shared.gate.notify();
         if !settled.is_empty() {
@@ -242,17 +243,18 @@ impl Lane {
     async fn send_page(
         &mut self,
         mut page: VecDeque<Outgoing>,
+        turn: usize,
         admission: Admission,
         settled: &mut Vec<Settlement>,
     ) -> (Stretch, tokio::sync::OwnedSemaphorePermit) {
-        let full = page.len() == PAGE;
+        let full = page.len() == turn;
         let Admission { permit, place } = admission;
         let mut next_permit = Some(permit);
         while let Some(document) = page.pop_front() {
             let permit = match next_permit.take() {
                 Some(permit) => permit,
-                None => match self.shared.gate.try_enter() {
-                    Some(admission) => admission.permit,
+                None => match self.shared.gate.try_next() {
+                    Some(permit) => permit,
                     None => return (Stretch::Again, place),
                 },
             };
@@ -300,6 +302,7 @@ impl Lane {
             accepted_at_last_try: self.last_try.filter(|(last, _)| *last == id).map(|(_, accepted)| accepted),
         };
         crate::fail_point::hit("send.before");
+        let request_id = document.request_id.clone();
         let result = self.call(document).await;
         crate::fail_point::hit("send.after");
         let accepted = match &result {
@@ -308,7 +311,7 @@ impl Lane {
         };
         let decision = decide(&self.shared.options, tries, accepted, &result);
         self.last_try = Some((id, accepted_before));
-        self.report(id, &result, &decision);
+        self.report(id, request_id.as_ref(), &result, &decision);
         tell(permit, decision.endpoint, &result);
         tell(device_permit, decision.device, &result);
         if let Some(outcome) = decision.settle {
@@ -331,17 +334,19 @@ impl Lane {
 
     fn report(
         &mut self,
-        id: crate::domain::ids::ReceiptId,
+        id: ReceiptId,
+        request_id: Option<&RequestId>,
         result: &Result<Confirmation, OfdError>,
         decision: &Decision,
     ) {
         self.failed_last = result.is_err();
         let device = &self.handle.device;
+        let request_id = request_id.map(RequestId::as_str);
         match result {
             Ok(_) => {
                 self.handle.synced.fetch_add(1, Ordering::Relaxed);
                 self.handle.set_error(None);
-                tracing::debug!(%device, receipt_id = %id, "delivered");
+                tracing::info!(%device, receipt_id = %id, request_id, from = "printed", to = "synced", "delivered");
                 return;
             }
             Err(error) => self.handle.set_error(Some(error.to_string())),
@@ -350,12 +355,14 @@ impl Lane {
         let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         match (&decision.settle, result) {
             (Some(SendOutcome::Dead { .. }), _) => {
-                tracing::error!(%device, receipt_id = %id, %error, alarm = "dead_letter", "into the dead letters");
+                tracing::error!(%device, receipt_id = %id, request_id, %error, from = "printed", to = "dead", alarm = "dead_letter", "into the dead letters");
             }
             (_, Err(OfdError::Unauthorised(_))) => {
-                tracing::error!(%device, receipt_id = %id, %error, alarm = "unauthorised", "this device's credentials are refused");
+                tracing::error!(%device, receipt_id = %id, request_id, %error, alarm = "unauthorised", "this device's credentials are refused");
             }
-            _ => tracing::warn!(%device, receipt_id = %id, %error, "not delivered, will be tried again"),
+            _ => {
+                tracing::warn!(%device, receipt_id = %id, request_id, %error, "not delivered, will be tried again")
+            }
         }
     }
 }

@@ -36,6 +36,9 @@ pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// Documents a lane reads at once; it goes to the end of the queue after each such page.
 pub(super) const PAGE: usize = 64;
 
+/// The same while more lanes wait than may send at once: none of them waits long for its turn.
+pub(super) const CROWDED_TURN: usize = 8;
+
 impl Default for SyncOptions {
     fn default() -> Self {
         Self {

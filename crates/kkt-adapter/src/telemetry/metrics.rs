@@ -20,6 +20,7 @@ pub struct Metrics {
     registry: Registry,
     tills: Bounded,
     breakers: Bounded,
+    devices: Bounded,
     routes: Bounded,
     receipts: IntCounterVec,
     receipts_synced: IntCounterVec,
@@ -44,6 +45,7 @@ impl Metrics {
         let metrics = Self {
             tills: Bounded::new(TILLS_MAX),
             breakers: Bounded::new(TILLS_MAX),
+            devices: Bounded::new(TILLS_MAX),
             routes: Bounded::new(ROUTES_MAX),
             receipts: counter(&registry, &names::RECEIPTS),
             receipts_synced: counter(&registry, &names::RECEIPTS_SYNCED),
@@ -72,6 +74,11 @@ impl Metrics {
     /// The label of a breaker: its key, or `other` beyond the bound.
     pub(super) fn breaker<'a>(&self, key: &'a str) -> &'a str {
         self.breakers.label(key)
+    }
+
+    /// The label of a device: its name, or `other` beyond the bound.
+    pub(super) fn device<'a>(&self, device: &'a str) -> &'a str {
+        self.devices.label(device)
     }
 
     /// As they stand.

@@ -79,6 +79,8 @@ metrics! {
         "Seconds that a round of a lane took, from its first send to the last confirmation stored." SYNC_BUCKETS;
     RECEIPTS_SYNCED: Counter "kkt_receipts_synced_total" ["pos_id", "status"]
         "Documents that left their lane by status: synced (the OFD has confirmed them) or dead (dead letters).";
+    DEVICE_BLOCKED: Gauge "kkt_device_blocked" ["device"]
+        "1 while a device prints nothing because a person must decide whether a document is on paper (print_unknown), else 0.";
     RECEIPTS: Counter "kkt_receipts_total" ["pos_id", "type", "status"]
         "Receipts answered by type (sale, refund, correction) and status (printed, buffered, replayed, failed).";
     DLQ_SIZE: Gauge "kkt_dlq_size" []

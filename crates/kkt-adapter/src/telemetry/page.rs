@@ -1,7 +1,7 @@
 //! `GET /metrics`.
 
 use super::{Metrics, scrape};
-use crate::ports::{BreakerControl, Buffer, BufferError, Clock, MetricsPage};
+use crate::ports::{BreakerControl, Buffer, BufferError, Clock, DeviceView, MetricsPage};
 use async_trait::async_trait;
 use prometheus::TextEncoder;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ pub struct Page {
     pub buffer: Arc<dyn Buffer>,
     /// Give theirs.
     pub breakers: Arc<dyn BreakerControl>,
+    /// Tells which devices are blocked.
+    pub devices: Arc<dyn Fn() -> Vec<DeviceView> + Send + Sync>,
     /// For the age of the oldest document.
     pub clock: Arc<dyn Clock>,
 }
@@ -22,7 +24,8 @@ pub struct Page {
 impl MetricsPage for Page {
     async fn render(&self) -> Result<String, BufferError> {
         let stats = self.buffer.stats().await?;
-        let mut families = scrape(&self.metrics, &stats, &self.breakers.breakers(), self.clock.wall());
+        let mut families =
+            scrape(&self.metrics, &stats, &self.breakers.breakers(), &(self.devices)(), self.clock.wall());
         families.extend(self.metrics.gather());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         TextEncoder::new()

@@ -1,26 +1,33 @@
-//! What is read at the scrape: the figures of buffer and breakers.
+//! What is read at the scrape: the figures of buffer, breakers and devices.
 
 use super::{
     labels::OTHER,
     metrics::{Metrics, register},
     names::{self, Metric},
 };
-use crate::ports::{BreakerView, Stats};
+use crate::ports::{BreakerView, DeviceView, Stats};
 use circuit_breaker::{Snapshot, State};
 use jiff::Timestamp;
 use prometheus::{CounterVec, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, proto::MetricFamily};
 use std::collections::BTreeMap;
 
-/// The families of buffer and breakers. `metrics` says which tills have labels of their own; `wall` is the time now.
+/// The families of buffer, breakers and devices. `metrics` says which tills have labels of their own; `wall` is the time now.
 #[must_use]
 pub fn scrape(
     metrics: &Metrics,
     stats: &Stats,
     breakers: &[BreakerView],
+    devices: &[DeviceView],
     wall: Timestamp,
 ) -> Vec<MetricFamily> {
     let registry = Registry::new();
     buffer(&registry, metrics, stats, wall);
+    let blocked = gauge(&registry, &names::DEVICE_BLOCKED);
+    for view in devices {
+        let series = blocked.with_label_values(&[metrics.device(view.device.as_str())]);
+        // Of those under one label one that is blocked counts.
+        series.set(series.get().max(i64::from(view.blocked_by.is_some())));
+    }
     let rows = Rows::of(metrics, breakers);
     rows.write(&registry);
     registry.gather()

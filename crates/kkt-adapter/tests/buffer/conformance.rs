@@ -22,6 +22,7 @@ fn what_was_appended_is_found_by_both_names() {
             assert_eq!(found.receipt, new.receipt);
             assert_eq!(found.hash, new.hash);
             assert_eq!(found.notes, new.notes);
+            assert_eq!(found.request_id, new.request_id);
             assert_eq!(found.created_at, new.created_at);
             assert_eq!((found.id, found.key, found.pos_id), (new.id, new.key.clone(), new.pos_id.clone()));
         }

@@ -160,6 +160,7 @@ pub fn entry_of(pos: &str, key: &str) -> NewEntry {
         hash: receipt.hash(),
         receipt: Some(receipt),
         notes: vec!["a note".into()],
+        request_id: Some("till-7.request".parse().unwrap()),
         created_at: "2026-01-15T09:59:59.123456Z".parse().unwrap(),
     }
 }

@@ -9,4 +9,5 @@ mod damage;
 mod fixture;
 mod model;
 mod opening;
+mod released;
 mod storage;

@@ -232,6 +232,19 @@ fn whatever_is_left_of_the_file_the_start_succeeds() {
     }
 }
 
+// P8: found by the fuzzer. Where a store of ours has been, a header that names nobody is damage.
+#[test]
+fn a_header_that_no_longer_names_us_is_damage_and_all_documents_are_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 20);
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    conn.pragma_update(None, "application_id", 7).unwrap();
+    drop(conn);
+    let buffer = open(folder.path());
+    assert_eq!(block_on(count_found(&buffer, 20)), 20);
+    assert_eq!(set_aside(folder.path()).len(), 1, "the damaged one is kept");
+}
+
 // P8: a crash while the damaged file is being moved or copied
 #[test]
 fn a_salvage_that_was_cut_is_finished_by_the_next_start() {
@@ -281,4 +294,28 @@ fn the_offline_tools_check_count_and_export_a_stopped_store() {
     assert_eq!(export(&path, &mut std::io::sink()).unwrap(), (4, 1));
     assert!(matches!(verify(&folder.path().join("none.db")), Err(OpenError::Unusable { .. })));
     assert!(!folder.path().join("none.db").exists());
+}
+
+// P8: the power goes while a new database gets its first pages. Nobody was promised anything yet.
+#[test]
+fn a_new_database_torn_before_its_first_commit_begins_anew_without_an_alarm() {
+    let (torn, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let conn = rusqlite::Connection::open(torn.path().join("buffer.db")).unwrap();
+    // More than the cache holds: pages reach the file before the commit, the journal knows that it was empty.
+    conn.execute_batch(
+        "PRAGMA cache_size = 1; BEGIN; CREATE TABLE t (x); \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) \
+         INSERT INTO t SELECT randomblob(1000) FROM n",
+    )
+    .unwrap();
+    for name in ["buffer.db", "buffer.db-journal"] {
+        fs::copy(torn.path().join(name), folder.path().join(name)).unwrap();
+    }
+    let database = fs::OpenOptions::new().write(true).open(folder.path().join("buffer.db")).unwrap();
+    database.write_all_at(&[0; 512], 0).unwrap();
+    assert!(database.metadata().unwrap().len() > 4_096, "pages have reached the file");
+    fs::write(folder.path().join("buffer.db.lock"), "").unwrap();
+    let buffer = open(folder.path());
+    assert_eq!(buffer.health().error, None);
+    block_on(print(&buffer, entry("key-1"), 1));
 }

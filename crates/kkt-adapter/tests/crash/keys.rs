@@ -29,7 +29,7 @@ async fn all_at_once(shop: &Shop, url: &str, asked: Vec<Asked>) -> Vec<(u64, u16
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_posts_of_one_key_make_one_receipt_and_another_body_is_refused() {
     let base = seed("duplicate keys");
-    let keys = number("CRASH_KEYS", 200);
+    let keys = number("CRASH_KEYS", 1_000);
     let shop = Shop::new();
     let mut life = shop.start().await;
     for n in 0..keys {

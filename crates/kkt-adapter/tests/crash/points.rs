@@ -15,11 +15,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
 pub const LOAD: Load = Load { tills: 4, per_second: 100, twice_percent: 10, forgotten_percent: 10 };
+
+/// Sales without which a case tests nothing.
+const ACKNOWLEDGED_MIN: usize = 5;
 
 /// A plan for the OFD.
 pub fn plan(rng: &mut Rng) -> Plan {
@@ -65,7 +68,12 @@ async fn case(point: &str, seed: u64) -> Result<(), String> {
     shop.sim.set_faults(plan(&mut rng));
     let mut life = shop.start().await;
     let (tills, stop) = started(&life, &mut rng);
-    tokio::time::sleep(Duration::from_millis(rng.between(50, 200))).await;
+    // However slow the machine is, there is something to lose.
+    let deadline = Instant::now() + PATIENCE;
+    while shop.log.acknowledged() < ACKNOWLEDGED_MIN && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(rng.between(0, 150))).await;
     life.kill();
     stop.store(true, Ordering::Relaxed);
     tills.await.unwrap();
@@ -97,7 +105,7 @@ async fn case(point: &str, seed: u64) -> Result<(), String> {
         return Err(format!("SIGTERM: {status}\n{}", life.log()));
     }
     let evidence = shop.evidence();
-    if shop.log.acknowledged() < 5 {
+    if shop.log.acknowledged() < ACKNOWLEDGED_MIN {
         return Err(format!("only {} sales were acknowledged: nothing is tested", shop.log.acknowledged()));
     }
     let verdict = judge(&evidence);
@@ -112,7 +120,7 @@ async fn a_crash_at_any_named_point_loses_nothing_doubles_nothing_and_keeps_the_
     let only = std::env::var("CRASH_POINT").ok();
     let at_once = Arc::new(Semaphore::new(number("CRASH_JOBS", 4) as usize));
     let mut cases = JoinSet::new();
-    for seed in first..first + number("CRASH_SEEDS", 3) {
+    for seed in first..first + number("CRASH_SEEDS", 20) {
         for point in fail_point::ALL.iter().filter(|point| only.as_ref().is_none_or(|only| only == *point)) {
             let at_once = at_once.clone();
             cases.spawn(async move {

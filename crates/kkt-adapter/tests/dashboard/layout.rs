@@ -48,7 +48,7 @@ const FAULTS: &str = r"(() => {
   return faults.slice(0, 8).join('\n');
 })()";
 
-fn assert_fits(page: &Page, what: &str) {
+pub fn assert_fits(page: &Page, what: &str) {
     let faults = page.evaluate(FAULTS);
     assert_eq!(faults, "", "{what}");
 }
@@ -80,7 +80,7 @@ fn nothing_overlaps_or_sticks_out_from_360_to_1440_px() {
     }
 }
 
-fn axe() -> String {
+pub fn axe() -> String {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target")), PathBuf::from);
     let file = target.join("npm/node_modules/axe-core/axe.min.js");
@@ -89,7 +89,7 @@ fn axe() -> String {
     })
 }
 
-fn assert_accessible(page: &Page, axe: &str, what: &str) {
+pub fn assert_accessible(page: &Page, axe: &str, what: &str) {
     if page.evaluate("typeof axe") == "undefined" {
         page.evaluate(&format!("{axe}; 0"));
     }

@@ -4,6 +4,7 @@
 
 mod access;
 mod chrome;
+mod docs;
 mod events;
 mod layout;
 mod outage;

@@ -152,3 +152,21 @@ fn a_lost_connection_is_said_clearly_and_mends_by_itself() {
     page.until("it is back", "document.getElementById('lost').hidden");
     page.until_says("#live", "Live");
 }
+
+// At 9 p.m.: a full buffer is the one thing of an outage that stops sales, and the page must not say two things at once.
+#[test]
+fn a_full_buffer_says_that_the_shop_cannot_sell_and_what_to_do_and_nothing_that_calms() {
+    let shop = Shop::with(&Setup { recovery: Some("60s"), capacity: Some(8), ..Setup::default() });
+    shop.sell("POS-001");
+    shop.until_delivered();
+    shop.break_ofd();
+    shop.until("the buffer is full", || (shop.try_to_sell("POS-001") == 503).then_some(()));
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    page.until_says("#verdict-title", "The shop cannot sell");
+    let causes = page.text("#causes");
+    assert!(causes.contains("raise buffer.capacity") && causes.contains("call the OFD now"), "{causes}");
+    assert!(!causes.contains("Nothing now") && !causes.contains("Receipts are printed"), "{causes}");
+    page.assert_no_console_errors();
+}

@@ -1,6 +1,9 @@
 //! Other things people do at the dashboard.
 
-use super::{chrome::Chrome, shop::Shop};
+use super::{
+    chrome::Chrome,
+    shop::{Setup, Shop},
+};
 
 #[test]
 fn the_language_follows_the_browser_until_it_is_chosen_and_is_remembered() {
@@ -22,6 +25,22 @@ fn the_language_follows_the_browser_until_it_is_chosen_and_is_remembered() {
     let other = chrome.open(&shop.url, "de");
     other.until_ready();
     assert_eq!(other.text("#verdict-title"), "The shop can sell");
+}
+
+#[test]
+fn the_way_to_the_erp_is_shown_where_there_is_one() {
+    let chrome = Chrome::start();
+    let with_erp = Shop::with(&Setup {
+        more: "[heartbeat]\nurl = \"http://127.0.0.1:1/heartbeat\"\ninterval = \"100ms\"\n".into(),
+        ..Setup::default()
+    });
+    let page = chrome.open(&with_erp.url, "en");
+    page.until_ready();
+    page.until("the ERP offline", "document.querySelector('#figures').innerText.includes('Does not answer')");
+    let without = Shop::open();
+    let page = chrome.open(&without.url, "en");
+    page.until_ready();
+    assert_eq!(page.evaluate("document.querySelector('#figures').innerText.includes('ERP')"), false);
 }
 
 #[test]
@@ -69,6 +88,7 @@ fn a_person_decides_whether_a_document_was_printed() {
     page.until_ready();
     page.until("the question", "!document.getElementById('unknown').hidden");
     page.until_says("#causes", "waits for a decision");
+    page.until_says("#figures", "wait for a person's decision");
     page.click("#unknown [data-action=printed]");
     page.fill("#act-fiscal_doc_number", "three");
     page.fill("#act-fiscal_sign", "1234567890");
@@ -82,5 +102,36 @@ fn a_person_decides_whether_a_document_was_printed() {
     let entry = shop.get("/v1/kkt/receipt/in-doubt");
     assert_eq!(entry["fiscal_doc"]["fiscal_sign"], "1234567890");
     page.until_says("#tills", "Prints");
+    page.assert_no_console_errors();
+}
+
+#[test]
+fn a_dead_letter_that_has_nothing_to_send_offers_no_requeue_and_says_what_to_do() {
+    let mut shop = Shop::open();
+    shop.stop();
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old.db");
+    let python = rusqlite::Connection::open(&old).unwrap();
+    python
+        .execute_batch(
+            "CREATE TABLE receipts (id, pos_id, created_at, hlc_local_time, hlc_logical_counter, fiscal_doc, status, \
+             retry_count, last_error, synced_at); \
+             INSERT INTO receipts VALUES ('3f0c4c1e-5f0e-4a53-9d6c-0d4b3b7c1a11', 'POS-001', 1760000000, 1760000000, 0, \
+             '{\"type\":\"sale\",\"items\":[],\"payments\":[]}', 'pending', 0, NULL, NULL)",
+        )
+        .unwrap();
+    drop(python);
+    shop.import(&old);
+    shop.start(None);
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    page.until_says("#dead", "There is nothing to send");
+    page.until_says("#figures", "dead letters are left: 1");
+    assert_eq!(page.evaluate("document.querySelectorAll('#dead [data-action=requeue]').length"), 0);
+    page.click("#dead [data-action=resolve]");
+    page.fill("#act-note", "never printed, rung up anew");
+    page.click("#act-submit");
+    page.until("it is closed", "!document.querySelector('#dead .row')");
     page.assert_no_console_errors();
 }

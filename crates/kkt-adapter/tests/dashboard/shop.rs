@@ -21,6 +21,8 @@ pub struct Setup {
     pub tokens: Vec<(&'static str, &'static str)>,
     /// More lines of the configuration.
     pub more: String,
+    /// `buffer.capacity`.
+    pub capacity: Option<u32>,
     /// `recovery_timeout` of the breaker; default 1 s.
     pub recovery: Option<&'static str>,
 }
@@ -59,12 +61,13 @@ impl Shop {
             .collect();
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[auth]\ntokens = [{}]\n\
-             [buffer]\nurl = \"sqlite://{dir}/data/buffer.db\"\nmin_free_disk = \"1MiB\"\n\
+             [buffer]\nurl = \"sqlite://{dir}/data/buffer.db\"\nmin_free_disk = \"1MiB\"\ncapacity = {capacity}\n\
              [breaker]\nrecovery_timeout = \"{recovery}\"\n\
              [sync]\ninterval = \"1s\"\nretry_after = \"50ms\"\n\
              [ofd]\nkind = \"http\"\nbase_url = \"{ofd}\"\ntimeout = \"2s\"\n{more}",
             tokens.join(", "),
             dir = folder.path().display(),
+            capacity = setup.capacity.unwrap_or(300_000),
             recovery = setup.recovery.unwrap_or("1s"),
             ofd = sim.base_url(),
             more = setup.more,
@@ -93,6 +96,13 @@ impl Shop {
         let address = app.address();
         self.runtime.block_on(app.stop());
         address
+    }
+
+    /// Takes over the buffer of a Python adapter; for a stopped adapter.
+    pub fn import(&self, old: &std::path::Path) {
+        let file = Some(self.folder.path().join("kkt.toml"));
+        let loaded = config::load(&Sources { file, ..Sources::default() }).unwrap();
+        kkt_adapter::app::import(&loaded.config, old, false).unwrap();
     }
 
     /// The lever beside a virtual device.
@@ -132,15 +142,24 @@ impl Shop {
         (status, self.runtime.block_on(answer.json()).unwrap())
     }
 
-    /// Sells under a key; the answer's body.
-    pub fn sell_as(&self, pos: &str, key: &str, name: &str) -> Value {
+    fn post_sale(&self, pos: &str, key: &str, name: &str) -> reqwest::Response {
         let receipt = json!({
             "pos_id": pos, "type": "sale",
             "items": [{"name": name, "price": "1490.00", "quantity": 1, "total": "1490.00", "vat_rate": 20}],
             "payments": [{"type": "card", "amount": "1490.00"}],
         });
         let request = self.request(reqwest::Method::POST, "/v1/kkt/receipt").header("Idempotency-Key", key);
-        let answer = self.send(request.json(&receipt));
+        self.send(request.json(&receipt))
+    }
+
+    /// The status of the answer to a sale that may be refused.
+    pub fn try_to_sell(&self, pos: &str) -> u16 {
+        self.post_sale(pos, &uuid::Uuid::now_v7().to_string(), "Линза").status().as_u16()
+    }
+
+    /// Sells under a key; the answer's body.
+    pub fn sell_as(&self, pos: &str, key: &str, name: &str) -> Value {
+        let answer = self.post_sale(pos, key, name);
         let status = answer.status();
         let body: Value = self.runtime.block_on(answer.json()).unwrap();
         assert!(status.is_success(), "{status}: {body}");

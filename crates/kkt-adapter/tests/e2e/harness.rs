@@ -102,6 +102,7 @@ pub struct Adapter {
     pub url: String,
     pub http: reqwest::Client,
     output: Arc<Mutex<String>>,
+    said: Arc<Mutex<String>>,
 }
 
 impl Adapter {
@@ -124,20 +125,33 @@ impl Adapter {
             if stdout.read_line(&mut line).unwrap() == 0 {
                 panic!("the adapter ended before it served: {}", output.lock().unwrap());
             }
-            if let Some(at) = line.find("http://127.0.0.1:") {
+            if let Some(at) = line.find("http").filter(|_| line.contains("://127.0.0.1:")) {
                 break line[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
             }
         };
-        // Nobody reads the rest, and a full pipe must not stop the adapter.
-        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        // A full pipe must not stop the adapter.
+        let said = Arc::new(Mutex::new(String::new()));
+        let rest = said.clone();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let mut rest = rest.lock().unwrap();
+                rest.push_str(&line);
+                rest.push('\n');
+            }
+        });
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        Self { child, url, http, output }
+        Self { child, url, http, output, said }
     }
 
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.output.lock().unwrap().clone()
+    }
+
+    /// What it printed on its standard output since it served.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -152,10 +166,23 @@ impl Adapter {
 
     /// Posts a sale under a key.
     pub async fn sell_as(&self, pos: &str, key: &str, total: &str) -> reqwest::Result<(u16, bool, Value)> {
+        self.posted(pos, key, total).await
+    }
+
+    /// The same, for a task of its own.
+    pub fn posted(
+        &self,
+        pos: &str,
+        key: &str,
+        total: &str,
+    ) -> impl Future<Output = reqwest::Result<(u16, bool, Value)>> + use<> {
         let request = self.http.post(format!("{}/v1/kkt/receipt", self.url)).header("Idempotency-Key", key);
-        let answer = request.json(&sale(pos, total)).send().await?;
-        let replayed = answer.headers().contains_key("idempotent-replayed");
-        Ok((answer.status().as_u16(), replayed, answer.json().await?))
+        let request = request.json(&sale(pos, total));
+        async move {
+            let answer = request.send().await?;
+            let replayed = answer.headers().contains_key("idempotent-replayed");
+            Ok((answer.status().as_u16(), replayed, answer.json().await?))
+        }
     }
 
     /// A sale under a key of its own that must be printed.

@@ -4,10 +4,20 @@
 
 mod bad_input;
 mod breakers;
+mod clock;
 mod harness;
+mod heartbeat;
+mod import;
 mod original_cases;
 mod outage;
 mod poison;
+mod privacy;
 mod python;
+mod reload;
 mod restart;
 mod start;
+mod tls;
+
+#[path = "../support/ca.rs"]
+#[allow(dead_code)]
+mod ca;

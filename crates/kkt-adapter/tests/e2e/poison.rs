@@ -79,6 +79,11 @@ async fn a_refused_token_pauses_its_device_only() {
     })
     .await;
     assert_eq!(adapter.breaker_state().await, "CLOSED");
+    // What the OFD has got is settled a moment later.
+    until("the bad till's documents are all that waits", async || {
+        (adapter.pending().await == 7).then_some(())
+    })
+    .await;
     let status = adapter.get("/v1/kkt/buffer/status").await;
     assert_eq!((&status["pending"], &status["dlq_size"]), (&json!(7), &json!(0)), "it costs no attempt");
     sim.set_faults(Plan::ok());

@@ -2,6 +2,10 @@
 
 use super::harness::{Setup, assert_ledger_is_right, simulator, until};
 use ofd_sim::{Plan, Rule};
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 // P1, P5: SIGKILL in the middle of an outage.
 #[tokio::test]
@@ -78,4 +82,40 @@ async fn sigterm_ends_it_cleanly_and_nothing_is_lost() {
     let adapter = setup.start();
     adapter.until_delivered().await;
     assert_ledger_is_right(&sim, 2);
+}
+
+// P11: everything hangs that can, and the deadline holds.
+#[tokio::test]
+async fn sigterm_ends_it_within_ten_seconds_whatever_hangs_and_nothing_is_lost() {
+    let sim = simulator().await;
+    sim.set_faults(Plan::ok().rule(Rule::hang()));
+    let setup =
+        Setup::new(&sim.base_url()).with("KKT_OFD__TIMEOUT", "60s").with("KKT_KKT__PRINT_TIMEOUT", "60s");
+    let adapter = setup.start();
+    adapter.sell("POS-001").await;
+    until("a send in flight", async || (sim.stats().in_flight > 0).then_some(())).await;
+    adapter.sell("POS-002").await;
+    setup.set_kkt_faults("POS-002", "hang = true\n");
+    let hangs = tokio::spawn(adapter.posted("POS-002", "the-hanging-key", "50.00"));
+    let mut halfway = std::net::TcpStream::connect(adapter.url.trim_start_matches("http://")).unwrap();
+    halfway
+        .write_all(b"POST /v1/kkt/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        .unwrap();
+    until("the KKT is at it", async || {
+        let printing = adapter.get("/v1/kkt/receipts?status=printing").await;
+        printing["receipts"].as_array().is_some_and(|rows| !rows.is_empty()).then_some(())
+    })
+    .await;
+    let told = Instant::now();
+    assert_eq!(adapter.terminate().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(10), "SIGTERM to exit took {:?}", told.elapsed());
+    assert!(hangs.await.unwrap().is_err(), "it was not answered");
+
+    setup.set_kkt_faults("POS-002", "");
+    sim.set_faults(Plan::ok());
+    let adapter = setup.start();
+    let (status, _, body) = adapter.sell_as("POS-002", "the-hanging-key", "50.00").await.unwrap();
+    assert_eq!((status, body["status"].as_str()), (200, Some("printed")), "{body}");
+    adapter.until_delivered().await;
+    assert_ledger_is_right(&sim, 5);
 }

@@ -27,7 +27,14 @@ async fn child_sells() {
             tokio::spawn(async move {
                 let pos = format!("POS-00{}", number % 2 + 1);
                 let receipt = receipt(&pos, i64::from(number) + 1);
-                let sale = till.sell(format!("key-{number}").parse().unwrap(), receipt, Vec::new()).await;
+                let sale = till
+                    .sell(
+                        format!("key-{number}").parse().unwrap(),
+                        receipt,
+                        Vec::new(),
+                        "request-1".parse().unwrap(),
+                    )
+                    .await;
                 let sale = sale.unwrap();
                 let fd = sale.fiscal.map_or(0, |fiscal| fiscal.fiscal_doc_number);
                 println!("\nanswered {number} {fd}");

@@ -13,7 +13,11 @@ async fn a_receipt_is_printed_and_answered_with_its_document() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(folder.path()).await;
     let notes = vec!["the rate of 18 % is not in force".to_owned()];
-    let sale = shop.till.sell("a".parse().unwrap(), rouble(), notes.clone()).await.unwrap();
+    let sale = shop
+        .till
+        .sell("a".parse().unwrap(), rouble(), notes.clone(), "request-1".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!((sale.status, sale.replayed), (SaleStatus::Printed, false));
     assert_eq!(sale.message, notes[0]);
     let fiscal = sale.fiscal.unwrap();
@@ -63,7 +67,11 @@ async fn ten_requests_of_one_key_at_once_make_one_printout_and_ten_equal_answers
     let sales: Vec<_> = (0..10)
         .map(|_| {
             let till = shop.till.clone();
-            tokio::spawn(async move { till.sell("a".parse().unwrap(), rouble(), Vec::new()).await.unwrap() })
+            tokio::spawn(async move {
+                till.sell("a".parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap())
+                    .await
+                    .unwrap()
+            })
         })
         .collect();
     let mut answers = Vec::new();
@@ -121,7 +129,9 @@ async fn many_receipts_at_once_on_one_device_are_each_printed_once_without_a_gap
             let till = shop.till.clone();
             tokio::spawn(async move {
                 let key = format!("key-{number}").parse().unwrap();
-                till.sell(key, receipt(POS, 100 + number), Vec::new()).await.unwrap()
+                till.sell(key, receipt(POS, 100 + number), Vec::new(), "request-1".parse().unwrap())
+                    .await
+                    .unwrap()
             })
         })
         .collect();
@@ -171,7 +181,9 @@ async fn too_many_receipts_at_once_are_refused_before_any_work() {
     let shop = Shop::closed(folder.path(), narrow, 100).await;
     shop.fault(POS, Faults::none().times(Fault::Hang, 1));
     let till = shop.till.clone();
-    let first = tokio::spawn(async move { till.sell("a".parse().unwrap(), rouble(), Vec::new()).await });
+    let first = tokio::spawn(async move {
+        till.sell("a".parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap()).await
+    });
     shop.until_taken("a").await;
     let refused = shop.sell("b", rouble()).await;
     assert!(matches!(refused, Err(TillError::Buffer(BufferError::Full { .. }))), "{refused:?}");

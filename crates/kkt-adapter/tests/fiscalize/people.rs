@@ -138,6 +138,7 @@ async fn accepted(shop: &Shop, key: &str) -> ReceiptId {
         hash: receipt.hash(),
         receipt: Some(receipt),
         notes: Vec::new(),
+        request_id: None,
         created_at: kkt_adapter::ports::Clock::wall(&*shop.clock),
     };
     let stored = shop.buffer.append(shop.buffer.reserve().unwrap(), entry, false).await.unwrap();

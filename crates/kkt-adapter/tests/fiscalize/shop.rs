@@ -24,9 +24,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub struct ManualClock(Mutex<Timestamp>, Instant);
+/// Time passes on both clocks when a test says so; the monotonic one runs besides.
+pub struct ManualClock(Mutex<Timestamp>, Timestamp, Instant);
 
 impl ManualClock {
+    pub fn new(start: Timestamp) -> Self {
+        Self(Mutex::new(start), start, Instant::now())
+    }
+
     pub fn pass(&self, span: Span) {
         let mut now = self.0.lock().unwrap();
         *now = now.checked_add(span).unwrap();
@@ -35,7 +40,8 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn monotonic(&self) -> Monotonic {
-        Monotonic(self.1.elapsed())
+        let passed = self.wall().duration_since(self.1).unsigned_abs();
+        Monotonic(self.2.elapsed() + passed)
     }
     fn wall(&self) -> Timestamp {
         *self.0.lock().unwrap()
@@ -94,7 +100,7 @@ impl Shop {
     /// Without the background.
     pub async fn closed(folder: &Path, options: Options, capacity: u64) -> Self {
         let start = "2026-11-23T15:30:20Z".parse().unwrap();
-        let clock = Arc::new(ManualClock(Mutex::new(start), Instant::now()));
+        let clock = Arc::new(ManualClock::new(start));
         let seen = Arc::new(Counting::default());
         let buffer = open_buffer(folder, capacity, &clock, &seen);
         let identity = Identity {
@@ -130,7 +136,7 @@ impl Shop {
     }
 
     pub async fn sell(&self, key: &str, receipt: Receipt) -> Result<Sale, TillError> {
-        self.till.sell(key.parse().unwrap(), receipt, Vec::new()).await
+        self.till.sell(key.parse().unwrap(), receipt, Vec::new(), "request-1".parse().unwrap()).await
     }
 
     /// Sells and expects a printed document; answers its ФД number.

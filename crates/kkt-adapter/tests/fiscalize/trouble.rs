@@ -89,8 +89,9 @@ async fn a_document_in_doubt_stays_in_doubt_until_the_device_can_be_asked() {
         // It prints, does not answer, and cannot be asked.
         shop.fault(POS, Faults::none().with(Fault::HangAfterPrint));
         let till = shop.till.clone();
-        let sale =
-            tokio::spawn(async move { till.sell("a".parse().unwrap(), rouble(), Vec::new()).await.unwrap() });
+        let sale = tokio::spawn(async move {
+            till.sell("a".parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap()).await.unwrap()
+        });
         let made = usize::from(warm) + 1;
         shop.until_true("the document is made", |shop| shop.receipts(POS).len() == made).await;
         shop.fault(POS, Faults::none().with(Fault::Off));
@@ -119,8 +120,9 @@ async fn a_receipt_that_waits_too_long_for_its_turn_is_buffered_and_printed_late
     // `find` hangs as well, so the lock is held far longer than the others wait.
     shop.fault(POS, Faults::none().times(Fault::Hang, 2));
     let till = shop.till.clone();
-    let first =
-        tokio::spawn(async move { till.sell("a".parse().unwrap(), rouble(), Vec::new()).await.unwrap() });
+    let first = tokio::spawn(async move {
+        till.sell("a".parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap()).await.unwrap()
+    });
     shop.until("a", State::Printing).await;
     let second = shop.buffered("b", rouble()).await;
     assert!(second.message.contains("занята") && second.message.contains("busy"), "{}", second.message);
@@ -141,7 +143,9 @@ async fn a_device_that_hangs_for_ever_holds_up_no_other() {
     shop.printed("before", rouble()).await;
     shop.fault(POS, Faults::none().with(Fault::Hang));
     let till = shop.till.clone();
-    let hangs = tokio::spawn(async move { till.sell("a".parse().unwrap(), rouble(), Vec::new()).await });
+    let hangs = tokio::spawn(async move {
+        till.sell("a".parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap()).await
+    });
     shop.until("a", State::Printing).await;
     shop.fault("POS-002", Faults::none().times(Fault::PaperOut, 3));
     for number in 0..20 {
@@ -182,7 +186,9 @@ async fn the_stop_takes_no_new_work_and_finishes_what_is_being_printed() {
     shop.fault(POS, Faults::none().set(Fault::PrintDelay, Setting { times: None, lasting }));
     let sell = |key: &'static str| {
         let till = shop.till.clone();
-        tokio::spawn(async move { till.sell(key.parse().unwrap(), rouble(), Vec::new()).await.unwrap() })
+        tokio::spawn(async move {
+            till.sell(key.parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap()).await.unwrap()
+        })
     };
     let printing = sell("a");
     shop.until("a", State::Printing).await;
@@ -211,7 +217,9 @@ async fn the_stop_gives_up_on_what_hangs_and_says_so() {
     shop.printed("before", rouble()).await;
     shop.fault(POS, Faults::none().with(Fault::Hang));
     let till = shop.till.clone();
-    let hangs = tokio::spawn(async move { till.sell("a".parse().unwrap(), rouble(), Vec::new()).await });
+    let hangs = tokio::spawn(async move {
+        till.sell("a".parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap()).await
+    });
     shop.until("a", State::Printing).await;
     assert!(!shop.till.stop(Duration::from_millis(50)).await);
     hangs.abort();

@@ -124,3 +124,12 @@ async fn without_an_earlier_document_the_paper_must_tell_all() {
     assert_eq!(answer.status, 422, "{}", answer.text);
     assert!(answer.text.contains(r#""loc":["body","fn_number"]"#), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn a_cursor_of_no_page_is_a_422_that_names_it() {
+    let shop = open().await;
+    for path in ["/v1/kkt/receipts", "/v1/kkt/dlq"] {
+        let unknown = shop.get(&format!("{path}?cursor=01a20a01-b901-7496-b2ad-1550b39b6b51")).await;
+        assert_eq!(unknown.locs(), [r#"["query","cursor"]"#]);
+    }
+}

@@ -15,3 +15,8 @@ mod roles;
 mod shift;
 mod shop;
 mod slow_clients;
+mod tls;
+
+#[path = "../support/ca.rs"]
+#[allow(dead_code)]
+mod ca;

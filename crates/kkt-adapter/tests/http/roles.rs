@@ -1,9 +1,10 @@
 //! The table «Who may what» of the contract, route by route (P10).
 
-use crate::shop::{Setup, Shop, receipt_of, token};
-use kkt_adapter::http::Role;
+use crate::shop::{Answer, Setup, Shop, receipt_of, token};
+use kkt_adapter::http::{Role, TokenEntry};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn guarded() -> Shop {
     let tokens = vec![
@@ -11,69 +12,196 @@ async fn guarded() -> Shop {
         token("pair", Role::Pos, &["POS-001", "POS-002"]),
         token("reader", Role::Reader, &[]),
         token("operator", Role::Operator, &[]),
+        // It expires an hour after the shop's clock was started.
+        TokenEntry {
+            expires: Some("2026-11-23T16:30:20Z".parse().unwrap()),
+            ..token("guest", Role::Operator, &[])
+        },
     ];
     Shop::open(Setup { tokens, ..Setup::default() }).await
 }
 
-/// Route, body, and who gets further than the door: till, reader, operator.
-fn table() -> Vec<(Method, &'static str, Option<Value>, [bool; 3])> {
-    let get = |path, who| (Method::GET, path, None, who);
-    let post = |path, body, who| (Method::POST, path, Some(body), who);
+/// A route: method, path, body, and who gets further than the door: till, reader, operator.
+struct Row(Method, &'static str, Option<Value>, [bool; 3]);
+
+fn table() -> Vec<Row> {
+    const ALL: [bool; 3] = [true, true, true];
+    const TILLS: [bool; 3] = [true, false, true];
+    const PEOPLE: [bool; 3] = [false, true, true];
+    const OPERATOR: [bool; 3] = [false, false, true];
+    let get = |path, who| Row(Method::GET, path, None, who);
+    let post = |path, body, who| Row(Method::POST, path, Some(body), who);
     vec![
-        get("/", [false, true, true]),
-        get("/v1/health", [true, true, true]),
-        post("/v1/kkt/receipt", receipt_of("POS-001"), [true, false, true]),
-        get("/v1/kkt/receipt/nobody", [true, true, true]),
-        post("/v1/kkt/receipt/nobody/cancel", json!({}), [true, false, true]),
-        post("/v1/kkt/receipt/nobody/decide", json!({"printed": false, "reason": "x"}), [false, false, true]),
-        get("/v1/kkt/receipts", [true, true, true]),
-        get("/v1/kkt/shift?pos_id=POS-001", [true, true, true]),
-        post("/v1/kkt/shift/open", json!({"pos_id": "POS-001"}), [true, false, true]),
-        post("/v1/kkt/shift/close", json!({"pos_id": "POS-001"}), [true, false, true]),
-        get("/v1/kkt/buffer/status", [true, true, true]),
-        post("/v1/kkt/buffer/sync", json!({}), [false, false, true]),
-        get("/v1/kkt/dlq", [false, true, true]),
-        post("/v1/kkt/dlq/nobody/requeue", json!({}), [false, false, true]),
-        post("/v1/kkt/dlq/nobody/resolve", json!({"note": "x"}), [false, false, true]),
-        get("/v1/kkt/worker/status", [false, true, true]),
-        get("/v1/kkt/circuit-breakers", [false, true, true]),
-        get("/v1/kkt/circuit-breakers/ofd", [false, true, true]),
-        post("/v1/kkt/circuit-breakers/ofd/force-open", json!({"reason": "x"}), [false, false, true]),
-        post("/v1/kkt/circuit-breakers/ofd/force-closed", json!({"reason": "x"}), [false, false, true]),
-        post("/v1/kkt/circuit-breakers/ofd/release", json!({}), [false, false, true]),
-        post("/v1/kkt/circuit-breakers/ofd/reset", json!({}), [false, false, true]),
-        get("/metrics", [false, true, true]),
+        get("/", PEOPLE),
+        get("/v1/health", ALL),
+        post("/v1/kkt/receipt", receipt_of("POS-001"), TILLS),
+        get("/v1/kkt/receipt/nobody", ALL),
+        post("/v1/kkt/receipt/nobody/cancel", json!({}), TILLS),
+        post("/v1/kkt/receipt/nobody/decide", json!({"printed": false, "reason": "x"}), OPERATOR),
+        get("/v1/kkt/receipts", ALL),
+        get("/v1/kkt/shift?pos_id=POS-001", ALL),
+        post("/v1/kkt/shift/open", json!({"pos_id": "POS-001"}), TILLS),
+        post("/v1/kkt/shift/close", json!({"pos_id": "POS-001"}), TILLS),
+        get("/v1/kkt/buffer/status", ALL),
+        post("/v1/kkt/buffer/sync", json!({}), OPERATOR),
+        get("/v1/kkt/dlq", PEOPLE),
+        post("/v1/kkt/dlq/nobody/requeue", json!({}), OPERATOR),
+        post("/v1/kkt/dlq/nobody/resolve", json!({"note": "x"}), OPERATOR),
+        get("/v1/kkt/worker/status", PEOPLE),
+        get("/v1/kkt/heartbeat/status", PEOPLE),
+        get("/v1/kkt/audit", PEOPLE),
+        get("/v1/kkt/events", PEOPLE),
+        get("/v1/kkt/circuit-breakers", PEOPLE),
+        get("/v1/kkt/circuit-breakers/ofd", PEOPLE),
+        get("/v1/kkt/circuit-breakers/ofd/history", PEOPLE),
+        post("/v1/kkt/circuit-breakers/ofd/force-open", json!({"reason": "x"}), OPERATOR),
+        post("/v1/kkt/circuit-breakers/ofd/force-closed", json!({"reason": "x"}), OPERATOR),
+        post("/v1/kkt/circuit-breakers/ofd/release", json!({}), OPERATOR),
+        post("/v1/kkt/circuit-breakers/ofd/reset", json!({}), OPERATOR),
+        get("/metrics", PEOPLE),
+        get("/openapi.json", PEOPLE),
     ]
+}
+
+/// Routes that let everybody in; what they show depends on who asks.
+const OPEN: [(&str, &str); 7] = [
+    ("get", "/livez"),
+    ("get", "/readyz"),
+    ("get", "/docs"),
+    ("get", "/assets/{name}"),
+    ("get", "/v1/session"),
+    ("post", "/v1/session"),
+    ("delete", "/v1/session"),
+];
+
+#[tokio::test]
+async fn the_table_has_every_route_and_the_document_tells_its_roles() {
+    let shop = guarded().await;
+    let document = shop.ask("secret-of-operator", Method::GET, "/openapi.json", None).await.ok();
+    let mut known: Vec<(String, String, Vec<&str>)> = table()
+        .into_iter()
+        .map(|Row(method, path, _, who)| {
+            let path = path.split('?').next().unwrap_or(path);
+            let path = path.replace("nobody", "{id}").replace("breakers/ofd", "breakers/{key}");
+            // The page at `/` is for everybody, its facts are not.
+            let roles = if path == "/" { [false; 3] } else { who };
+            let roles = ["pos", "reader", "operator"].into_iter().zip(roles).filter(|(_, may)| *may);
+            (method.as_str().to_lowercase(), path, roles.map(|(role, _)| role).collect())
+        })
+        .collect();
+    known.extend(OPEN.map(|(method, path)| (method.to_owned(), path.to_owned(), Vec::new())));
+    let mut told = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let roles = operation["x-roles"].as_array().unwrap().iter().map(|role| role.as_str().unwrap());
+            told.push((method.clone(), path.clone(), roles.collect()));
+        }
+    }
+    (known.sort(), told.sort());
+    assert_eq!(told, known);
+}
+
+/// Asks with these headers; the body of a success, which may have no end, is not read.
+async fn knock(shop: &Shop, row: &Row, headers: &[(&str, &str)]) -> (u16, Option<Answer>) {
+    let Row(method, path, body, _) = row;
+    let mut request = shop.client.request(method.clone(), shop.url(path));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if let Some(body) = body {
+        request = request.header("Idempotency-Key", "k-knock").json(body);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let refused = matches!(status, 401 | 403);
+    (status, if refused { Some(Answer::of(response).await) } else { None })
+}
+
+async fn lets_in(shop: &Shop, row: &Row, name: &str, headers: &[(&str, &str)], allowed: bool) {
+    let (status, refusal) = knock(shop, row, headers).await;
+    match refusal {
+        Some(answer) if !allowed => drop(answer.error(403, "role_not_enough")),
+        Some(answer) => panic!("{name} {} {}: {status} {}", row.0, row.1, answer.text),
+        None => assert!(allowed && status < 500, "{name} {} {}: {status}", row.0, row.1),
+    }
+}
+
+async fn turns_away(shop: &Shop, row: &Row, why: &str, headers: &[(&str, &str)]) {
+    let (status, refusal) = knock(shop, row, headers).await;
+    let answer = refusal.unwrap_or_else(|| panic!("{why} {} {}: {status}", row.0, row.1));
+    answer.error(401, "token_required");
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
 }
 
 #[tokio::test]
 async fn every_route_lets_in_whom_the_table_names_and_nobody_else() {
     let shop = guarded().await;
-    for (method, path, body, who) in table() {
-        for (name, allowed) in ["till", "reader", "operator"].into_iter().zip(who) {
-            let answer = shop.ask(&format!("secret-of-{name}"), method.clone(), path, body.clone()).await;
-            if allowed {
-                assert!(
-                    !matches!(answer.status.as_u16(), 401 | 403),
-                    "{name} {method} {path}: {}",
-                    answer.text
-                );
-            } else {
-                answer.error(403, "role_not_enough");
-            }
+    for row in table() {
+        for (name, allowed) in ["till", "reader", "operator"].into_iter().zip(row.3) {
+            let bearer = format!("Bearer secret-of-{name}");
+            lets_in(&shop, &row, name, &[("authorization", &bearer)], allowed).await;
         }
-        for stranger in ["", "wrong", "secret-of-til", "secret-of-tillx"] {
-            let answer = shop.ask(stranger, method.clone(), path, body.clone()).await;
-            answer.error(401, "token_required");
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        lets_in(&shop, &row, "guest", &[("authorization", "Bearer secret-of-guest")], row.3[2]).await;
+        turns_away(&shop, &row, "nobody", &[]).await;
+        for wrong in [
+            "Bearer wrong",
+            "Bearer secret-of-til",
+            "Bearer secret-of-tillx",
+            "Bearer ",
+            "Basic secret-of-operator",
+            "secret-of-operator",
+        ] {
+            turns_away(&shop, &row, wrong, &[("authorization", wrong)]).await;
         }
+        let twice = [("authorization", "Bearer secret-of-operator"); 2];
+        turns_away(&shop, &row, "two tokens", &twice).await;
+    }
+    shop.clock.skip(Duration::from_secs(3_600));
+    for row in table() {
+        turns_away(&shop, &row, "an expired token", &[("authorization", "Bearer secret-of-guest")]).await;
     }
     for path in ["/nothing", "/v1/kkt/nothing"] {
         shop.ask("", Method::GET, path, None).await.error(401, "token_required");
         shop.ask("secret-of-till", Method::GET, path, None).await.error(404, "not_found");
     }
     for path in ["/livez", "/readyz"] {
-        assert_eq!(shop.ask("", Method::GET, path, None).await.status, 200);
+        let answer = shop.ask("", Method::GET, path, None).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+    }
+}
+
+async fn log_in(shop: &Shop, name: &str) -> String {
+    let token = json!({ "token": format!("secret-of-{name}") });
+    let answer = shop.ask("", Method::POST, "/v1/session", Some(token)).await;
+    answer.ok();
+    answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_session_opens_what_its_token_opens_until_it_ends_or_its_token_does() {
+    let shop = guarded().await;
+    let (reader, operator) = (log_in(&shop, "reader").await, log_in(&shop, "operator").await);
+    let guest = log_in(&shop, "guest").await;
+    for row in table() {
+        lets_in(&shop, &row, "reader", &[("cookie", &reader)], row.3[1]).await;
+        lets_in(&shop, &row, "operator", &[("cookie", &operator)], row.3[2]).await;
+        let nobody = format!("kkt_session={}", "0".repeat(64));
+        turns_away(&shop, &row, "a cookie nobody gave", &[("cookie", &nobody)]).await;
+        // A wrong token is not mended by a right cookie.
+        let both = [("cookie", operator.as_str()), ("authorization", "Bearer wrong")];
+        turns_away(&shop, &row, "a wrong token beside a cookie", &both).await;
+    }
+    let end = shop.client.delete(shop.url("/v1/session")).header("cookie", &reader);
+    end.header("content-type", "application/json").send().await.unwrap();
+    shop.clock.skip(Duration::from_secs(3_600));
+    for row in table() {
+        turns_away(&shop, &row, "a session that was ended", &[("cookie", &reader)]).await;
+        turns_away(&shop, &row, "a session of an expired token", &[("cookie", &guest)]).await;
+        lets_in(&shop, &row, "operator", &[("cookie", &operator)], row.3[2]).await;
+    }
+    shop.clock.skip(Duration::from_secs(12 * 3_600));
+    for row in table() {
+        turns_away(&shop, &row, "a session unused for 12 hours", &[("cookie", &operator)]).await;
     }
 }
 

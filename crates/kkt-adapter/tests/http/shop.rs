@@ -8,20 +8,20 @@ use kkt_adapter::{
     domain::{
         document::{Confirmation, Identity},
         entry::{Actor, Entry, SendOutcome, Settlement},
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
         lifecycle::State,
         receipt::{Receipt, Taxation},
     },
     fiscalize::{Fiscalizer, Options},
     http::{
-        AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, ServerLimits, TokenEntry, Tokens,
-        router, serve,
+        AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, ServerLimits, Tls, TokenEntry,
+        Tokens, router, serve,
     },
     kkt::virtual_kkt::{Faults, VirtualFleet, VirtualOptions},
     ports::{
         BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, BufferError, Clock, DeviceView,
-        LaneView, Lookup, MetricsPage, Monotonic, Observer, Sale, ShiftState, SyncBusy, SyncControl,
-        SyncReport, Till, TillError, Verdict, WorkerView,
+        LaneView, Lookup, MetricsPage, Monotonic, NoHeartbeat, Observer, Sale, ShiftState, SyncBusy,
+        SyncControl, SyncReport, Till, TillError, Verdict, WorkerView,
     },
 };
 use reqwest::{Method, StatusCode};
@@ -41,18 +41,25 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub struct ManualClock(Mutex<Timestamp>, Instant);
+pub struct ManualClock(Mutex<Timestamp>, Instant, Mutex<Duration>);
 
 impl ManualClock {
     pub fn pass(&self, span: Span) {
         let mut now = self.0.lock().unwrap();
         *now = now.checked_add(span).unwrap();
     }
+
+    /// Both clocks go on.
+    pub fn skip(&self, time: Duration) {
+        *self.2.lock().unwrap() += time;
+        let mut now = self.0.lock().unwrap();
+        *now += time;
+    }
 }
 
 impl Clock for ManualClock {
     fn monotonic(&self) -> Monotonic {
-        Monotonic(self.1.elapsed())
+        Monotonic(self.1.elapsed() + *self.2.lock().unwrap())
     }
     fn wall(&self) -> Timestamp {
         *self.0.lock().unwrap()
@@ -84,13 +91,14 @@ impl Till for TrickTill {
         key: IdempotencyKey,
         receipt: Receipt,
         notes: Vec<String>,
+        request_id: RequestId,
     ) -> Result<Sale, TillError> {
         self.calls.fetch_add(1, SeqCst);
         assert!(!self.panics.load(SeqCst), "a defect of the till");
         if self.hangs.load(SeqCst) {
             self.go_on.notified().await;
         }
-        self.inner.sell(key, receipt, notes).await
+        self.inner.sell(key, receipt, notes, request_id).await
     }
     async fn cancel(&self, id: ReceiptId, by: Actor, why: String) -> Result<Entry, TillError> {
         Till::cancel(&self.inner, id, by, why).await
@@ -226,6 +234,7 @@ impl MetricsPage for Page {
 }
 
 pub struct Setup {
+    pub tls: Option<Arc<Tls>>,
     pub capacity: u64,
     pub tokens: Vec<TokenEntry>,
     pub request_timeout: Duration,
@@ -236,6 +245,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            tls: None,
             capacity: 1_000,
             tokens: Vec::new(),
             request_timeout: Duration::from_secs(20),
@@ -270,7 +280,7 @@ impl Shop {
     pub async fn open(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let start = "2026-11-23T15:30:20Z".parse().unwrap();
-        let clock = Arc::new(ManualClock(Mutex::new(start), Instant::now()));
+        let clock = Arc::new(ManualClock(Mutex::new(start), Instant::now(), Mutex::default()));
         let buffer = Arc::new(MemoryBuffer::new(setup.capacity, clock.clone()));
         let identity = Identity {
             inn: "7702203276".into(),
@@ -303,6 +313,7 @@ impl Shop {
         let options = Arc::new(HttpOptions {
             allowed_hosts: AllowedHosts::new(["till.shop.local".into()]),
             tokens: Tokens::new(setup.tokens),
+            tls: setup.tls.is_some(),
             request_timeout: setup.request_timeout,
             body_timeout: setup.body_timeout,
             zone: TimeZone::UTC,
@@ -315,6 +326,7 @@ impl Shop {
             buffer: buffer.clone(),
             sync: sync.clone(),
             breakers: breakers.clone(),
+            heartbeat: Arc::new(NoHeartbeat),
             metrics: page.clone(),
             events: Arc::new(EventLog::new(clock.clone(), EventLimits::default())),
             clock: clock.clone(),
@@ -326,7 +338,7 @@ impl Shop {
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            serve(listener, router(ports), setup.limits, shutdown).await.unwrap();
+            serve(listener, setup.tls, router(ports), setup.limits, shutdown).await.unwrap();
         });
         // The client is built with TLS, which no test uses but which wants a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -435,7 +447,7 @@ pub async fn read_all(stream: &mut TcpStream) -> String {
 
 pub fn token(name: &str, role: Role, pos_ids: &[&str]) -> TokenEntry {
     let pos_ids = pos_ids.iter().map(|pos_id| pos_id.parse().unwrap()).collect();
-    TokenEntry { name: name.into(), role, pos_ids, secret: format!("secret-of-{name}") }
+    TokenEntry { name: name.into(), role, pos_ids, expires: None, secret: format!("secret-of-{name}") }
 }
 
 /// The receipt of the contract, of a rate in force.

@@ -26,7 +26,8 @@ async fn closed(stream: &mut TcpStream) -> bool {
     !matches!(read, Ok(1..))
 }
 
-#[tokio::test]
+// Time is the test's own: it goes on when everybody waits, so the drip costs none.
+#[tokio::test(start_paused = true)]
 async fn dripped_headers_are_cut_and_the_drip_does_not_prolong_them() {
     let shop = Shop::open(Setup { limits: limits(), ..Setup::default() }).await;
     let (mut read, mut write) = TcpStream::connect(shop.address).await.unwrap().into_split();
@@ -104,7 +105,7 @@ async fn more_bad_connections_than_places_do_not_starve_good_requests() {
     assert!(shop.row("bad").await.is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_connection_at_work_is_never_closed_for_another() {
     let limits = ServerLimits { max_connections: 1, ..limits() };
     let shop = std::sync::Arc::new(Shop::open(Setup { limits, ..Setup::default() }).await);
@@ -168,4 +169,24 @@ async fn the_stop_ends_at_its_deadline_whatever_hangs_and_the_sale_goes_on() {
     shop.till.hangs.store(false, SeqCst);
     shop.till.go_on.notify_waiters();
     shop.until_state("k1", State::Printed).await;
+}
+
+#[tokio::test]
+async fn a_head_with_too_many_or_too_long_headers_is_a_431_and_costs_no_more() {
+    let shop = Shop::open(Setup::default()).await;
+    let with = |headers: String| {
+        format!("GET /v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
+    };
+    let few: String = (0..ServerLimits::default().max_headers - 2).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let answer = shop.raw(with(few.clone()).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let one_too_many = format!("{few}X-Last: 1\r\n");
+    let too_long = format!("X: {}\r\n", "x".repeat(ServerLimits::default().max_header_bytes));
+    let endless_path = format!("GET /{} HTTP/1.1\r\n", "x".repeat(ServerLimits::default().max_header_bytes));
+    for head in [with(one_too_many), with(too_long), endless_path] {
+        let answer = shop.raw(head.as_bytes()).await;
+        let status = answer.get(..12).unwrap_or_default();
+        assert!(["HTTP/1.1 431", "HTTP/1.1 414"].contains(&status), "{answer}");
+    }
+    assert_eq!(shop.get("/v1/health").await.status, 200);
 }

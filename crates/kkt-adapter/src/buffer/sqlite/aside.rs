@@ -28,6 +28,8 @@ impl Store {
             return Ok(());
         }
         self.damaged += 1;
+        // One of them may be the damaged one.
+        self.printing.clear();
         tracing::error!(
             row = damage.seq,
             part = damage.part.as_str(),

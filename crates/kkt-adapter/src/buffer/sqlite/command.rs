@@ -1,6 +1,6 @@
 //! What may be asked of the writer. The order of the queue is the order of the commits.
 
-use super::row::Damage;
+use super::row::{Damage, PartBytes};
 use crate::{
     domain::{
         entry::{AuditEvent, Change, NewEntry, Settlement},
@@ -14,10 +14,15 @@ use tokio::sync::oneshot::Sender;
 /// Where an answer goes. Nobody listening any more does not take the write back.
 pub(super) type Answer<T> = Sender<Result<T, BufferError>>;
 
+/// Outcomes of a settlement that may wait for company; a lane that works off a backlog brings more.
+const FEW: usize = 8;
+
 pub(super) enum Command {
     Append {
         place: Place,
         entry: Box<NewEntry>,
+        /// Made by the caller: the writer has the one thread that everybody waits for.
+        body: Option<PartBytes>,
         print_now: bool,
         answer: Answer<Appended>,
     },
@@ -54,6 +59,11 @@ impl Command {
             Self::SetAside(damage) => damage.len().max(1),
             _ => 1,
         }
+    }
+
+    /// Whether no till and no person waits for it: a lane that has just sent a few documents.
+    pub(super) fn can_wait(&self) -> bool {
+        matches!(self, Self::Settle { outcomes, .. } if outcomes.len() <= FEW)
     }
 
     /// Answers without having done it.

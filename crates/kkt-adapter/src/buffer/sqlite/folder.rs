@@ -50,6 +50,7 @@ pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
     let mut file = private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
         .open(&lock_path)
         .map_err(unusable(&lock_path))?;
+    hand_over(&file, folder).map_err(unusable(&lock_path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -74,8 +75,25 @@ pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
 pub(super) fn make_file(path: &Path) -> Result<(), OpenError> {
     private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
         .open(path)
-        .map(drop)
+        .and_then(|file| hand_over(&file, parent(path)))
         .map_err(unusable(path))
+}
+
+/// A file that root makes in the service's folder (`buffer import`, `buffer verify`) is the service's, which could not
+/// start otherwise. SQLite gives its `-wal` and `-shm` the same owner.
+#[cfg(unix)]
+fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
+    if own.uid() == 0 && owner.uid() != 0 {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn hand_over(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Being copied from; once that is done it is renamed to [`DAMAGED`].

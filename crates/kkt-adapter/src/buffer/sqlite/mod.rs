@@ -32,6 +32,7 @@ mod command;
 mod disk;
 mod figures;
 mod folder;
+mod import;
 mod names;
 mod offline;
 mod open;
@@ -46,8 +47,11 @@ mod shared;
 mod store;
 mod writer;
 
+pub use import::{ImportError, ImportReport, import};
 pub use offline::{OfflineStats, Report, export, stats, verify};
 pub use options::{OpenError, Point, Probe, SqliteOptions};
+#[cfg(fuzzing)]
+pub use row::reads as fuzz_row;
 
 use super::gate::Gate;
 use crate::{
@@ -65,7 +69,7 @@ use async_trait::async_trait;
 use command::{Answer, Command};
 use jiff::Timestamp;
 use pool::Readers;
-use row::Damage;
+use row::{Damage, PartBytes};
 use shared::Shared;
 use std::{
     future::ready,
@@ -216,8 +220,9 @@ impl Buffer for SqliteBuffer {
         self.shared.gate.reserve()
     }
 
-    fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {
-        self.ask(|answer| Command::Append { place, entry: Box::new(entry), print_now, answer })
+    fn append(&self, place: Place, mut entry: NewEntry, print_now: bool) -> Pending<Appended> {
+        let body = entry.receipt.take().map(|receipt| PartBytes::new(entry.id, receipt.canonical()));
+        self.ask(|answer| Command::Append { place, entry: Box::new(entry), body, print_now, answer })
     }
 
     fn apply(&self, id: ReceiptId, change: Change) -> Pending<()> {

@@ -43,12 +43,13 @@ pub struct OfflineStats {
 
 const FAULTS_MAX: usize = 100;
 
-struct Stopped {
-    conn: Connection,
-    _lock: folder::Lock,
+pub(super) struct Stopped {
+    pub conn: Connection,
+    pub lock: folder::Lock,
 }
 
-fn stopped(path: &Path) -> Result<Stopped, OpenError> {
+/// Takes the lock and opens the file as it is.
+pub(super) fn stopped(path: &Path) -> Result<Stopped, OpenError> {
     if !path.is_file() {
         let source = io::Error::from(io::ErrorKind::NotFound);
         return Err(OpenError::Unusable { path: path.to_owned(), source });
@@ -61,7 +62,7 @@ fn stopped(path: &Path) -> Result<Stopped, OpenError> {
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
-    Ok(Stopped { conn, _lock: lock })
+    Ok(Stopped { conn, lock })
 }
 
 fn sqlite(path: &Path, error: &rusqlite::Error) -> OpenError {
@@ -140,6 +141,7 @@ fn line(document: &Document, receipt: Option<&Receipt>, wire: Option<&[u8]>) -> 
         "body_sha256": hash,
         "receipt": receipt,
         "notes": document.notes,
+        "request_id": document.request_id,
         "fiscal_doc": document.fiscal,
         "attempts": document.attempts,
         "last_error": document.last_error,

@@ -97,7 +97,7 @@ fn file(options: &SqliteOptions, known_path: bool) -> Result<Store, Trouble> {
         let source = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
         return Err(OpenError::Unusable { path: path.to_owned(), source }.into());
     }
-    check_owner(&conn, path).map_err(sqlite)??;
+    check_owner(&conn, path, known_path).map_err(sqlite)??;
     settings(&conn, path).map_err(sqlite)??;
     // A statement counts as interrupted or not; only what was found counts here.
     if let Some(what) = checkup::look(&conn, path).map_err(sqlite)? {
@@ -151,7 +151,11 @@ fn look_at_header(path: &Path, known_path: bool) -> Result<(), Trouble> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unusable(error).into()),
     };
+    let journal = folder::beside(path, "-journal");
     if header.is_empty() || header == MAGIC {
+        Ok(())
+    } else if known_path && fs::metadata(journal).is_ok_and(|journal| journal.len() > 0) {
+        // The power went while the first page of a new database was written: SQLite takes it back.
         Ok(())
     } else if known_path {
         Err(Trouble::Corrupt("the header is not that of a database".into()))
@@ -160,17 +164,20 @@ fn look_at_header(path: &Path, known_path: bool) -> Result<(), Trouble> {
     }
 }
 
-fn check_owner(conn: &Connection, path: &Path) -> rusqlite::Result<Result<(), OpenError>> {
-    let path = || path.to_owned();
+/// Whose file it is. Where a store of ours has been, one that does not say so is ours and damaged: what it holds is saved.
+fn check_owner(conn: &Connection, path: &Path, known_path: bool) -> rusqlite::Result<Result<(), Trouble>> {
     let owner: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if owner != schema::APPLICATION_ID && tables > 0 {
+        if known_path {
+            return Ok(Err(Trouble::Corrupt("the header does not name this program".into())));
+        }
         let what = "is a database of another program";
-        return Ok(Err(OpenError::Foreign { path: path(), what }));
+        return Ok(Err(OpenError::Foreign { path: path.to_owned(), what }.into()));
     }
     let (found, known) = (schema::version(conn)?, schema::MIGRATIONS.len() as i64);
     if found > known {
-        return Ok(Err(OpenError::Newer { path: path(), found, known }));
+        return Ok(Err(OpenError::Newer { path: path.to_owned(), found, known }.into()));
     }
     Ok(Ok(()))
 }

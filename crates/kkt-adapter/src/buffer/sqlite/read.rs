@@ -208,7 +208,7 @@ pub(super) fn next(
         LEFT JOIN wires w ON w.seq = d.seq \
         WHERE d.state = 3 AND d.device = (SELECT n FROM names WHERE name = ?1) AND d.fd > ?2 ORDER BY d.fd");
     let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query(params![device.as_str(), after_fd.map_or(-1, i64::from)])?;
+    let mut rows = statement.query(params![device.as_str(), after_fd.map_or(i64::MIN, i64::from)])?;
     let mut lane = Vec::new();
     while lane.len() < limit
         && let Some(found) = rows.next()?
@@ -241,6 +241,7 @@ fn outgoing(found: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Outgoing, Dama
         device: document.device,
         fd,
         attempts: document.attempts,
+        request_id: document.request_id,
         wire,
     }))
 }

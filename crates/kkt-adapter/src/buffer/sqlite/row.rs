@@ -7,13 +7,14 @@ use crate::{
     buffer::rules::Document,
     domain::{
         document::DocumentKind,
-        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
+        ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
         lifecycle::State,
         receipt::BodyHash,
     },
 };
 use jiff::Timestamp;
 use rusqlite::Row;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -92,6 +93,20 @@ pub(super) fn key_hash(key: &str) -> i64 {
     first_8(Sha256::digest(key.as_bytes()).into())
 }
 
+/// A body or wire bytes as they lie in the file.
+pub(super) struct PartBytes {
+    pub bytes: Vec<u8>,
+    pub checksum: i64,
+}
+
+impl PartBytes {
+    /// Of this document.
+    pub(super) fn new(id: ReceiptId, bytes: Vec<u8>) -> Self {
+        let checksum = part_checksum(id, &bytes);
+        Self { bytes, checksum }
+    }
+}
+
 /// The checksum of a body or of wire bytes, bound to the document they belong to.
 pub(super) fn part_checksum(id: ReceiptId, bytes: &[u8]) -> i64 {
     first_8(Sha256::new().chain_update(id.0.as_bytes()).chain_update(bytes).finalize().into())
@@ -125,6 +140,23 @@ pub(super) struct Raw {
     pub kept: i64,
 }
 
+/// The column `notes`: a list of texts, and with it, where there is one, the id of the request. It stands here and
+/// not in a column of its own, which the rows of earlier files would lack.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Notes {
+    Alone(Vec<String>),
+    Of { request_id: RequestId, notes: Vec<String> },
+}
+
+fn notes_column(document: &Document) -> Option<Notes> {
+    let notes = document.notes.clone();
+    match document.request_id.clone() {
+        Some(request_id) => Some(Notes::Of { request_id, notes }),
+        None => (!notes.is_empty()).then_some(Notes::Alone(notes)),
+    }
+}
+
 impl Raw {
     /// The row of a document.
     pub(super) fn of(document: &Document) -> Self {
@@ -138,7 +170,7 @@ impl Raw {
             device: document.device.as_str().to_owned(),
             state: state_code(document.state),
             hash: document.hash.0,
-            notes: (!document.notes.is_empty()).then(|| serde_json::to_string(&document.notes).expect(json)),
+            notes: notes_column(document).map(|notes| serde_json::to_string(&notes).expect(json)),
             fiscal: document.fiscal.as_ref().map(|fiscal| serde_json::to_string(fiscal).expect(json)),
             attempts: i64::from(document.attempts),
             last_error: document.last_error.clone(),
@@ -207,6 +239,13 @@ impl Raw {
             (None, None) => None,
             _ => return None,
         };
+        let (notes, request_id) = match self.notes {
+            Some(json) => match serde_json::from_str(&json).ok()? {
+                Notes::Alone(notes) => (notes, None),
+                Notes::Of { notes, request_id } => (notes, Some(request_id)),
+            },
+            None => (Vec::new(), None),
+        };
         Some(Document {
             id: ReceiptId(Uuid::from_bytes(self.id)),
             key: self.key.parse::<IdempotencyKey>().ok()?,
@@ -220,10 +259,8 @@ impl Raw {
             device: self.device.parse::<DeviceId>().ok()?,
             state: state_of(self.state)?,
             hash: BodyHash(self.hash),
-            notes: match self.notes {
-                Some(json) => serde_json::from_str(&json).ok()?,
-                None => Vec::new(),
-            },
+            notes,
+            request_id,
             fiscal: match self.fiscal {
                 Some(json) => Some(serde_json::from_str(&json).ok()?),
                 None => None,
@@ -283,6 +320,37 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<(i64, Document), Da
         return Ok(Err(damage));
     }
     Ok(raw.document().map(|document| (seq, document)).ok_or(damage))
+}
+
+/// For the fuzzer: reads a row of these columns (those of `select!` from the id on) under the checksum that its content
+/// has, so that the bytes get past it. Says whether they made a document.
+///
+/// # Panics
+/// If a document that was read is written and read as another one, or a wrong checksum is not noticed.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn reads(columns: &[rusqlite::types::Value; 18]) -> bool {
+    let conn = rusqlite::Connection::open_in_memory().expect("memory");
+    let marks = ["?"; 18].join(", ");
+    let sql = format!("SELECT 1, {marks}, ?");
+    let mut statement = conn.prepare(&sql).expect("a row");
+    let mut under = |columns: &[rusqlite::types::Value; 18], checksum: i64| {
+        let checksum = rusqlite::types::Value::Integer(checksum);
+        let all = rusqlite::params_from_iter(columns.iter().chain([&checksum]));
+        statement
+            .query_row(all, |row| Ok((Raw::get(row).ok().map(|(raw, _)| raw.checksum()), read(row)?)))
+            .expect("a row at hand does no I/O")
+    };
+    let (right, under_zero) = under(columns, 0);
+    let Some(right) = right else {
+        assert!(under_zero.is_err());
+        return false;
+    };
+    assert!(right == 0 || under_zero.is_err(), "a wrong checksum is damage");
+    let (_, Ok((_, document))) = under(columns, right) else { return false };
+    let again = Raw::of(&document);
+    assert_eq!(again.document().as_ref(), Some(&document), "read, written, read");
+    true
 }
 
 #[cfg(test)]

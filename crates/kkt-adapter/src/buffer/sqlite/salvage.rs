@@ -6,7 +6,7 @@ use super::{
     folder, open,
     options::{OpenError, SqliteOptions},
     read,
-    row::{self, Damage, Part, select},
+    row::{self, Damage, Part, PartBytes, select},
     store::{Fault, Store},
 };
 use crate::{
@@ -135,10 +135,19 @@ fn document_with_parts(
     // What cannot be read is lost like what does not fit its checksum.
     let part = |part| read::bytes(conn, part, seq, document.id).ok().and_then(Result::ok);
     let (body, wire) = (part(Part::Body), part(Part::Wire));
-    let slice = |part: &Option<Option<Vec<u8>>>| part.clone().flatten();
-    store.insert(Some(seq), document, slice(&body).as_deref(), slice(&wire).as_deref()).map_err(sql)?;
+    // No checksum covers the place in the lane; a ФД number that differs from it would be a rotten one.
+    let place = conn
+        .prepare_cached("SELECT fd FROM documents WHERE seq = ?")
+        .and_then(|mut s| s.query_row([seq], |row| row.get::<_, Option<i64>>(0)))
+        .ok()
+        .flatten()
+        .filter(|place| *place < 0)
+        .or(document.fd().map(i64::from));
+    let losses = [(body.is_none(), Part::Body), (wire.is_none(), Part::Wire)];
+    let body = body.flatten().map(|bytes| PartBytes::new(document.id, bytes));
+    store.insert_row(Some(seq), document, body, wire.flatten().as_deref(), place).map_err(sql)?;
     saved.documents += 1;
-    for (lost, part) in [(body.is_none(), Part::Body), (wire.is_none(), Part::Wire)] {
+    for (lost, part) in losses {
         if lost {
             store.set_aside(Damage { seq, part }).map_err(sql)?;
             saved.damaged += 1;

@@ -3,7 +3,7 @@
 
 use super::{
     names::Names,
-    row::{self, Raw, select},
+    row::{self, PartBytes, Raw, select},
 };
 use crate::{
     buffer::{
@@ -13,13 +13,18 @@ use crate::{
     domain::{
         entry::{AuditEvent, Change, Entry, NewEntry, Settlement},
         ids::{PosId, ReceiptId},
+        lifecycle::State,
         receipt::Receipt,
     },
     ports::{Appended, BufferError},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, ToSql, params};
+use std::collections::HashMap;
 use uuid::Uuid;
+
+/// Documents being printed that are held in memory; those beyond it are read from the file.
+const PRINTING_MAX: usize = 1_024;
 
 /// Why a write was not done.
 #[derive(Debug)]
@@ -42,6 +47,9 @@ pub(super) struct Store {
     pub names: Names,
     /// What the running transaction moved; booked once it is committed.
     pub moves: Vec<Move>,
+    /// Documents that this store wrote as `printing`, with their rows: the next write of each comes within a print,
+    /// and need not read what was written a moment ago. Nothing but that write changes them.
+    pub printing: HashMap<ReceiptId, (i64, Document)>,
     /// Rows of `damaged`.
     pub damaged: u64,
     /// Wall time of the running batch.
@@ -81,23 +89,35 @@ impl Store {
             conn,
             names,
             moves: Vec::new(),
+            printing: HashMap::new(),
             damaged: u64::try_from(damaged).unwrap_or(0),
             now: Timestamp::UNIX_EPOCH,
         })
     }
 
-    /// Stores a document, or finds what its key names.
-    pub(super) fn append(&mut self, new: NewEntry, print_now: bool) -> Result<Appended, Fault> {
+    /// Stores a document with its body, or finds what its key names.
+    pub(super) fn append(
+        &mut self,
+        new: NewEntry,
+        body: Option<PartBytes>,
+        print_now: bool,
+    ) -> Result<Appended, Fault> {
         if let Some(known) = self.known(&new)? {
             return Ok(Appended::Known(Box::new(known)));
         }
-        let (document, receipt, audit) = rules::accept(new, print_now, self.now);
-        let body = receipt.map(|receipt| receipt.canonical());
-        self.insert(None, &document, body.as_deref(), None)?;
+        let (document, _, audit) = rules::accept(new, print_now, self.now);
+        let seq = self.insert(None, &document, body, None)?;
         for line in &audit {
             self.record(line)?;
         }
+        self.remember(seq, document);
         Ok(Appended::Stored)
+    }
+
+    fn remember(&mut self, seq: i64, document: Document) {
+        if document.state == State::Printing && self.printing.len() < PRINTING_MAX {
+            self.printing.insert(document.id, (seq, document));
+        }
     }
 
     fn known(&mut self, new: &NewEntry) -> Result<Option<Entry>, Fault> {
@@ -143,14 +163,38 @@ impl Store {
         }
     }
 
-    /// Writes a new document with its parts; `seq` only where a file is rebuilt.
+    /// Writes a new document with its parts and answers its row; `seq` only where a file is rebuilt.
     pub(super) fn insert(
         &mut self,
         seq: Option<i64>,
         document: &Document,
-        body: Option<&[u8]>,
+        body: Option<PartBytes>,
         wire: Option<&[u8]>,
-    ) -> Result<(), Fault> {
+    ) -> Result<i64, Fault> {
+        self.insert_row(seq, document, body, wire, document.fd().map(i64::from))
+    }
+
+    /// Writes a document of another adapter with its parts. Lanes go by `place` instead of its ФД number, which was not
+    /// counted by a ФН that this adapter knows.
+    pub(super) fn insert_at(
+        &mut self,
+        document: &Document,
+        body: Option<PartBytes>,
+        wire: Option<&[u8]>,
+        place: i64,
+    ) -> Result<i64, Fault> {
+        self.insert_row(None, document, body, wire, Some(place))
+    }
+
+    /// `place` is what the column `fd` takes: the ФД number, or a number below zero of what came from elsewhere.
+    pub(super) fn insert_row(
+        &mut self,
+        seq: Option<i64>,
+        document: &Document,
+        body: Option<PartBytes>,
+        wire: Option<&[u8]>,
+        place: Option<i64>,
+    ) -> Result<i64, Fault> {
         let pos = self.names.till(document.pos_id.as_str());
         let device = self.names.device(document.device.as_str());
         self.names.flush_fresh(&self.conn)?;
@@ -174,7 +218,7 @@ impl Store {
                 raw.hash,
                 raw.notes,
                 raw.fiscal,
-                document.fd(),
+                place,
                 raw.attempts,
                 raw.last_error,
                 raw.confirmation,
@@ -190,7 +234,7 @@ impl Store {
         if let Some(body) = body {
             self.conn
                 .prepare_cached("INSERT INTO bodies (seq, body, checksum) VALUES (?, ?, ?)")?
-                .execute(params![seq, body, row::part_checksum(document.id, body)])?;
+                .execute(params![seq, body.bytes, body.checksum])?;
         }
         if let Some(wire) = wire {
             self.insert_wire(seq, document.id, wire)?;
@@ -199,7 +243,7 @@ impl Store {
             self.names.raise_fd(document.device.as_str(), fd);
         }
         self.moved(&document.pos_id, None, Some(Column::of(document)));
-        Ok(())
+        Ok(seq)
     }
 
     fn insert_wire(&mut self, seq: i64, id: ReceiptId, wire: &[u8]) -> Result<(), Fault> {
@@ -211,10 +255,13 @@ impl Store {
 
     /// Makes one change.
     pub(super) fn apply(&mut self, id: ReceiptId, change: Change) -> Result<(), Fault> {
-        let (seq, mut document) = match self.document(id)? {
-            None => return Err(Fault::Rule(BufferError::NotFound)),
-            Some(Err(_)) => return Err(Fault::Rule(BufferError::Damaged(id.to_string()))),
-            Some(Ok(found)) => found,
+        let (seq, mut document) = match self.printing.remove(&id) {
+            Some(found) => found,
+            None => match self.document(id)? {
+                None => return Err(Fault::Rule(BufferError::NotFound)),
+                Some(Err(_)) => return Err(Fault::Rule(BufferError::Damaged(id.to_string()))),
+                Some(Ok(found)) => found,
+            },
         };
         let before = Column::of(&document);
         let changed = rules::change(&mut document, change, self.now).map_err(Fault::Rule)?;
@@ -227,6 +274,7 @@ impl Store {
         }
         self.record(&changed.audit)?;
         self.moved(&document.pos_id, Some(before), Some(Column::of(&document)));
+        self.remember(seq, document);
         Ok(())
     }
 
@@ -270,11 +318,12 @@ impl Store {
         Ok(found)
     }
 
+    /// A place in the lane once given stays.
     pub(super) fn update(&mut self, seq: i64, document: &Document) -> Result<(), Fault> {
         let raw = Raw::of(document);
         self.conn
             .prepare_cached(
-                "UPDATE documents SET state = ?, fiscal = ?, fd = ?, attempts = ?, last_error = ?, \
+                "UPDATE documents SET state = ?, fiscal = ?, fd = coalesce(fd, ?), attempts = ?, last_error = ?, \
                  confirmation = ?, printed_at = ?, ended_at = ?, resolved_at = ?, resolved_note = ?, kept = ?, \
                  checksum = ? WHERE seq = ?",
             )?

@@ -33,6 +33,7 @@ fn entry(key: &str) -> NewEntry {
         receipt: None,
         hash: BodyHash::of(b""),
         notes: vec!["x".repeat(3_000)],
+        request_id: None,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }
@@ -124,4 +125,26 @@ fn the_wal_stays_and_is_used_again() {
     assert!(wal_bytes() <= 2 * grown, "{} after {grown}", wal_bytes());
     drop(buffer);
     assert!(wal_bytes() > 0, "it is still there after a close");
+}
+
+// P1: what an acknowledgement rests on is read from the connection that commits.
+#[test]
+fn the_connection_that_commits_is_wal_and_full_and_makes_its_own_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open::store(&options(folder.path()), &Still).unwrap();
+    let conn = &opened.store.conn;
+    let number = |pragma: &str| conn.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
+    let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!((mode.as_str(), number("PRAGMA synchronous")), ("wal", 2));
+    assert_eq!(number("PRAGMA wal_autocheckpoint"), 0);
+}
+
+// P1: a file system that cannot do it is refused in words.
+#[test]
+fn a_store_that_does_not_take_wal_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    // SQLite's VFS without locks has no shared memory either, and so no WAL.
+    let options = SqliteOptions { vfs: Some("unix-none".into()), ..options(folder.path()) };
+    let error = SqliteBuffer::open(options, Arc::new(Still), Arc::new(Silent)).err().unwrap();
+    assert!(matches!(error, OpenError::Refused { setting: "journal_mode", .. }), "{error}");
 }

@@ -1,8 +1,9 @@
 //! The one thread that writes.
 //!
 //! It takes everything that is queued (at most [`BATCH_MAX`] writes) into one transaction, commits it, which is
-//! one fsync, and then answers everybody. There is no timer: a lone write is committed at once, and while one
-//! commit waits for the disk the next batch gathers.
+//! one fsync, and then answers everybody. A lone write is committed at once, and while one commit waits for the
+//! disk the next batch gathers. Only what a lane settled of its last few documents waits, up to [`SETTLE_WAIT`],
+//! for a write that somebody waits for, and shares its fsync.
 //!
 //! Invariants:
 //! 1. Nobody is told of a write before the commit that holds it is on stable storage (promise P1).
@@ -38,7 +39,7 @@ use std::{
         atomic::Ordering,
         mpsc::{Receiver, TryRecvError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Writes that one transaction takes at most.
@@ -50,6 +51,9 @@ const CHECKPOINT_BUSY_PAGES: i64 = 4_000;
 /// The size of the WAL is looked at once in so many commits: a look costs a few system calls, a commit leaves
 /// about ten pages.
 const LOOK_AT_WAL_EVERY: u32 = 8;
+/// How long a small settlement waits for company. While tills sell it never waits so long, and a fsync a receipt
+/// is saved; a crash meanwhile sends those documents again under the same keys, as one before it would.
+const SETTLE_WAIT: Duration = Duration::from_millis(5);
 /// When to try again after a batch was refused for that.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -93,6 +97,9 @@ impl Writer {
                 Ok(()) => self.process(batch),
                 Err(failed) => batch.into_iter().for_each(|command| command.refuse(failed.clone())),
             }
+            if carried.is_none() {
+                carried = self.queue.try_recv().ok();
+            }
             if self.shared.failed.get().is_none() {
                 self.checkpoint_if_due(carried.is_none());
             }
@@ -102,9 +109,10 @@ impl Writer {
 
     fn gather(&mut self, first: Command, carried: &mut Option<Command>) -> Vec<Command> {
         let mut weight = first.weight();
+        let mut patience = first.can_wait().then(|| Instant::now() + SETTLE_WAIT);
         let mut batch = vec![first];
         while weight < BATCH_MAX {
-            match self.queue.try_recv() {
+            match self.following(patience) {
                 Ok(close @ Command::Close(_)) => {
                     *carried = Some(close);
                     break;
@@ -115,12 +123,26 @@ impl Writer {
                 }
                 Ok(command) => {
                     weight += command.weight();
+                    if !command.can_wait() {
+                        patience = None;
+                    }
                     batch.push(command);
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
         batch
+    }
+
+    /// The next command, waited for until then.
+    fn following(&self, patience: Option<Instant>) -> Result<Command, TryRecvError> {
+        match (self.queue.try_recv(), patience) {
+            (Err(TryRecvError::Empty), Some(until)) => {
+                let left = until.saturating_duration_since(Instant::now());
+                self.queue.recv_timeout(left).map_err(|_| TryRecvError::Empty)
+            }
+            (command, _) => command,
+        }
     }
 
     fn refuse_the_rest(&mut self) {
@@ -211,6 +233,7 @@ impl Writer {
             _ => return self.shared.fail(&error),
         };
         // What memory holds is ahead of the file now.
+        self.store.printing.clear();
         match Names::load(&self.store.conn) {
             Ok(names) => self.store.names = names,
             Err(error) => return self.shared.fail(&error),
@@ -223,8 +246,8 @@ impl Writer {
     fn execute(&mut self, command: Command) -> (Done, Option<rusqlite::Error>) {
         let store = &mut self.store;
         match command {
-            Command::Append { place, entry, print_now, answer } => {
-                let (done, fault) = answering(answer, store.append(*entry, print_now));
+            Command::Append { place, entry, body, print_now, answer } => {
+                let (done, fault) = answering(answer, store.append(*entry, body, print_now));
                 let with_place: Done = Box::new(move |verdict| {
                     // The row is in the books by now, or there is none.
                     drop(place);

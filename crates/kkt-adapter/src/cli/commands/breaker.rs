@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::cli::{
-    BreakerCommand, Failure, Remote,
+    BreakerCommand, Failure, Remote, colour,
     remote::Adapter,
     say,
     table::{Column, cell, fields, rows, table},
@@ -108,7 +108,9 @@ fn tell(remote: &Remote, row: &Value, before: Option<&String>, key: &str, state:
     if remote.json {
         return say(&row.to_string());
     }
-    let change = before.map_or_else(|| state.to_owned(), |before| format!("{before} → {state}"));
+    let paint = |state: &str| if colour::wanted() { colour::state(state) } else { state.to_owned() };
+    let change =
+        before.map_or_else(|| paint(state), |before| format!("{} → {}", paint(before), paint(state)));
     let (since, why) = (cell(row, COLUMNS[2].1), cell(row, &["reason"]));
     say(format!("{since}  {key}  {change}  {why}").trim());
 }

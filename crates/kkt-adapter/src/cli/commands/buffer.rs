@@ -1,7 +1,8 @@
-//! `buffer stats | verify | export`.
+//! `buffer stats | verify | export | import`.
 
 use super::print;
 use crate::{
+    app,
     buffer::sqlite,
     cli::{
         BufferCommand, Failure, Stopped,
@@ -12,7 +13,7 @@ use crate::{
     },
     config,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
@@ -43,7 +44,10 @@ pub async fn buffer(
             let answer = Adapter::new(&remote)?.get(&["v1", "kkt", "buffer", "status"]).await?;
             print(&remote, &answer, stats);
         }
-        BufferCommand::Verify(stopped) => verify(&database(stopped, variables)?)?,
+        BufferCommand::Verify { stopped, json } => verify(&database(stopped, variables)?, json)?,
+        BufferCommand::Import { file, stopped, dry_run, json } => {
+            import(&file, stopped, variables, dry_run, json)?;
+        }
         BufferCommand::Export { stopped, output } => {
             export(&database(stopped, variables)?, output.as_deref())?;
         }
@@ -67,11 +71,17 @@ fn database(
     Ok(config::load(&stopped.files().sources(variables))?.config.buffer.path())
 }
 
-fn verify(path: &Path) -> Result<(), Failure> {
+fn verify(path: &Path, json: bool) -> Result<(), Failure> {
     let report = sqlite::verify(path).map_err(Failure::of)?;
     let faults = usize::try_from(report.fault_count).unwrap_or(usize::MAX);
-    report.faults.iter().for_each(|fault| say(fault));
-    if faults > report.faults.len() {
+    if json {
+        let answer =
+            json!({ "good": report.good, "faults": report.faults, "fault_count": report.fault_count });
+        say(&format!("{answer:#}"));
+    } else {
+        report.faults.iter().for_each(|fault| say(fault));
+    }
+    if !json && faults > report.faults.len() {
         say(&format!("… and {} more", faults - report.faults.len()));
     }
     if faults > 0 {
@@ -82,7 +92,9 @@ fn verify(path: &Path) -> Result<(), Failure> {
             report.good
         )));
     }
-    say(&format!("{}: {} documents, all good", path.display(), report.good));
+    if !json {
+        say(&format!("{}: {} documents, all good", path.display(), report.good));
+    }
     Ok(())
 }
 
@@ -112,6 +124,56 @@ fn export(path: &Path, output: Option<&Path>) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+fn import(
+    file: &Path,
+    stopped: Stopped,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    dry_run: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let config = config::load(&stopped.files().sources(variables))?.config;
+    let path = config.buffer.path();
+    let report = app::import(&config, file, dry_run).map_err(|error| match error {
+        sqlite::ImportError::Source { .. } => Failure::Usage(error.to_string()),
+        _ => Failure::of(error),
+    })?;
+    if json {
+        let text = serde_json::to_string_pretty(&report).expect("a report is numbers and texts");
+        say(&text);
+    } else {
+        say(&told(&report, &path, dry_run));
+    }
+    if report.left_something() {
+        return Err(Failure::Refused(format!(
+            "not all of {} could be taken over: {} rows stay behind, named above{}; keep the file",
+            file.display(),
+            report.unreadable,
+            if report.complete { "" } else { ", and reading stopped before its end" }
+        )));
+    }
+    Ok(())
+}
+
+fn told(report: &sqlite::ImportReport, path: &Path, dry_run: bool) -> String {
+    let counts = [
+        (report.pending, "pending: they go to the OFD at the next start"),
+        (report.dead, "dead letters: a person settles them"),
+        (report.resolved, "dead letters that were resolved already"),
+        (report.synced, "synced: their keys answer replays"),
+        (report.already_there, "taken over before: left as they are"),
+        (report.events, "events: history of their receipts"),
+        (report.unreadable, "not taken over"),
+    ];
+    let mut lines =
+        vec![format!("{}{}", path.display(), if dry_run { ", dry run: nothing is changed" } else { "" })];
+    lines.extend(counts.iter().map(|(count, what)| format!("{count:>8}  {what}")));
+    if !report.problems.is_empty() {
+        lines.push("To look at:".into());
+        lines.extend(report.problems.iter().map(|problem| format!("  {problem}")));
+    }
+    lines.join("\n")
 }
 
 /// Receipts name buyers and cashiers, so only the owner may read it; an existing file is never overwritten.

@@ -4,6 +4,7 @@ use crate::{
     cli::{ConfigCommand, Failure, Files, say, warn},
     config::{self, Loaded},
 };
+use serde_json::{Value, json};
 use std::{ffi::OsString, process::ExitCode};
 
 /// Carries it out.
@@ -15,14 +16,39 @@ pub fn config(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<ExitCode, Failure> {
     match command {
-        ConfigCommand::Check(files) => {
+        ConfigCommand::Check { files, json: false } => {
             load(files, variables)?;
             say("the configuration is good");
         }
+        ConfigCommand::Check { files, json: true } => return check_as_json(files, variables),
         ConfigCommand::Show { files, json } => show(&load(files, variables)?, *json),
         ConfigCommand::Default => say(config::default_file().trim_end()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The exit code is that of the plain check.
+fn check_as_json(
+    files: &Files,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<ExitCode, Failure> {
+    let loaded = config::load(&files.clone().sources(variables));
+    let (problems, warnings) = match &loaded {
+        Ok(loaded) => (Vec::new(), loaded.warnings.iter().map(ToString::to_string).collect()),
+        Err(error) => (error.problems.iter().map(problem).collect(), Vec::new()),
+    };
+    let answer = json!({ "good": loaded.is_ok(), "problems": problems, "warnings": warnings });
+    say(&format!("{answer:#}"));
+    Ok(loaded.map_or_else(|error| Failure::from(error).exit_code(), |_| ExitCode::SUCCESS))
+}
+
+fn problem(problem: &config::Problem) -> Value {
+    json!({
+        "key": problem.key,
+        "value": problem.value,
+        "source": problem.origin.to_string(),
+        "message": problem.rule,
+    })
 }
 
 fn load(files: &Files, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Loaded, Failure> {

@@ -4,11 +4,13 @@ mod breaker;
 mod buffer;
 mod config;
 mod dlq;
+mod shell;
 
 pub use breaker::breaker;
 pub use buffer::buffer;
 pub use config::config;
 pub use dlq::dlq;
+pub use shell::{completions, man};
 
 use super::{Remote, say};
 use serde_json::Value;

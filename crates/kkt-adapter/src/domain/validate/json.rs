@@ -28,17 +28,40 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     match unique {
         Ok(()) => serde_json::from_str(text).map_err(|error| malformed(text, &error)),
         Err(error) if error.is_data() && !path.is_empty() => Err(duplicate(path)),
-        Err(error) => Err(malformed(text, &error)),
+        Err(error) => Err(match bare_word(text, &error) {
+            Some(word) => not_finite(path, word),
+            None => malformed(text, &error),
+        }),
     }
 }
 
+/// How many bytes of the text were read before the error.
+fn offset(text: &str, error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    lines.map(str::len).sum::<usize>().saturating_add(error.column())
+}
+
+/// The word that other writers have for what is no number, if that is where reading ended.
+fn bare_word(text: &str, error: &serde_json::Error) -> Option<&'static str> {
+    let (before, at) = text.split_at_checked(offset(text, error).checked_sub(1)?)?;
+    let before = before.trim_end_matches('-').trim_end();
+    let value_begins = before.is_empty() || before.ends_with([':', '[', ',']);
+    ["NaN", "Infinity"].into_iter().find(|word| value_begins && at.starts_with(word))
+}
+
+fn not_finite(mut path: Vec<Loc>, word: &'static str) -> JsonError {
+    path.push("body".into());
+    path.reverse();
+    JsonError::Invalid(Box::new(FieldError {
+        kind: "finite_number",
+        loc: path,
+        msg: "must be a finite number; NaN and Infinity are not JSON".into(),
+        input: word.into(),
+    }))
+}
+
 fn malformed(text: &str, error: &serde_json::Error) -> JsonError {
-    let offset = text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1))
-        .map(str::len)
-        .sum::<usize>()
-        .saturating_add(error.column());
+    let offset = offset(text, error);
     let msg = format!("malformed JSON: {error}; NaN and Infinity are not JSON numbers");
     JsonError::Invalid(Box::new(FieldError {
         kind: "json_invalid",
@@ -60,7 +83,8 @@ fn duplicate(mut path: Vec<Loc>) -> JsonError {
     }))
 }
 
-/// Walks over a value and fails at the first name that stands twice; `path` then holds the way to it, backwards.
+/// Walks over a value and fails at the first name that stands twice, or where the text is malformed; `path` then holds
+/// the way to it, backwards.
 struct Unique<'a> {
     path: &'a mut Vec<Loc>,
 }
@@ -105,9 +129,7 @@ impl<'de> Visitor<'de> for Unique<'_> {
                 Ok(Some(())) => index += 1,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    if !self.path.is_empty() {
-                        self.path.push(index.into());
-                    }
+                    self.path.push(index.into());
                     return Err(error);
                 }
             }
@@ -123,9 +145,7 @@ impl<'de> Visitor<'de> for Unique<'_> {
                 return Err(A::Error::custom("a name stands twice"));
             }
             if let Err(error) = map.next_value_seed(Unique { path: &mut *self.path }) {
-                if !self.path.is_empty() {
-                    self.path.push(clip(&name).into());
-                }
+                self.path.push(clip(&name).into());
                 return Err(error);
             }
             seen.insert(name);
@@ -153,8 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn nan_and_infinity_as_bare_words_are_malformed() {
-        for text in [r#"{"a":NaN}"#, r#"{"a":Infinity}"#, r#"{"a":-Infinity}"#, "", "{", "{'a':1}", "{} {}"] {
+    fn nan_and_infinity_as_bare_words_are_refused_at_their_field() {
+        for word in ["NaN", "Infinity", "-Infinity"] {
+            let error = error(&format!("{{\n \"я\": 1, \"a\":[{{}},{{\"b\": {word} }}]}}"));
+            assert_eq!(error.kind, "finite_number", "{word}");
+            let loc: [Loc; 4] = ["body".into(), "a".into(), 1.into(), "b".into()];
+            assert_eq!(error.loc, loc, "{word}");
+        }
+        assert_eq!(error("NaN").loc, ["body".into()]);
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed() {
+        for text in [r#"{"a":nan}"#, r#"{"a":1NaN}"#, "", "{", "{'a':1}", "{} {}", r#"{"a":1 NaN"#] {
             assert_eq!(error(text).kind, "json_invalid", "{text}");
         }
     }

@@ -1,5 +1,6 @@
 //! What is wrong with a body, field by field, in the form that clients of the API already read.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -8,7 +9,7 @@ use std::borrow::Cow;
 const INPUT_CHARS_MAX: usize = 64;
 
 /// One step of the way to a field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Loc {
     /// A field, or where the value stood (`body`, `header`, `query`, `path`).
@@ -36,7 +37,7 @@ impl From<usize> for Loc {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FieldError {
     /// For programs: `missing`, `decimal_parsing`, `greater_than`, ….
     #[serde(rename = "type")]

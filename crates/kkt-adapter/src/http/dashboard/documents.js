@@ -44,6 +44,7 @@ function row(entry, ...buttons) {
   return h("li", { class: "row", data: { receipt: entry.receipt_id } },
     h("div", { class: "row-head" }, h("strong", {}, `${kind(entry)}${isReceipt(entry) ? ` ${money(entry.total)} ₽` : ""}`), h("span", {}, `${entry.pos_id} · ${clock(entry.created_at)}`)),
     entry.last_error && h("p", { class: "error-text" }, half(entry.last_error)),
+    entry.state === "dead" && !entry.fiscal_doc && h("p", {}, t("nothingToSend")),
     h("p", { class: "quiet small" }, [entry.fiscal_doc && `${t("fd")} ${entry.fiscal_doc.fiscal_doc_number}`, entry.attempts > 0 && t("attempts", entry.attempts), entry.idempotency_key].filter(Boolean).join(" · ")),
     h("div", { class: "buttons" }, h("button", { type: "button", class: "link", data: { control: "open" }, "aria-label": `${t("facts")} ${entry.idempotency_key}`, onclick: () => openPaper(entry.receipt_id) }, t("facts")), ...buttons));
 }
@@ -54,7 +55,7 @@ const lever = (action, label, entry, act, primary) =>
 export function renderDead(state, act) {
   const operator = state.session?.role === "operator";
   keyed($("dead"), state.dead.entries, (entry) => entry.receipt_id, (entry) => [entry.attempts, entry.last_error, operator, t("dead")], (entry) =>
-    row(entry, operator && lever("requeue", "requeue", entry, act), operator && lever("resolve", "resolve", entry, act)));
+    row(entry, operator && entry.fiscal_doc && lever("requeue", "requeue", entry, act), operator && lever("resolve", "resolve", entry, act)));
   say($("dead-count"), state.dead.size > 0 ? number(state.dead.size) : "");
   show($("dead-empty"), state.dead.entries.length === 0);
   show($("dead-more"), state.dead.size > state.dead.entries.length);

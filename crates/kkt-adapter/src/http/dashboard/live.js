@@ -109,8 +109,8 @@ export class Live {
   }
 
   async core() {
-    const [health, buffer] = await Promise.all([get("/v1/health"), get("/v1/kkt/buffer/status")]);
-    Object.assign(this.state, { health, buffer, healthAt: performance.now() });
+    const [health, buffer, heartbeat] = await Promise.all([get("/v1/health"), get("/v1/kkt/buffer/status"), get("/v1/kkt/heartbeat/status")]);
+    Object.assign(this.state, { health, buffer, heartbeat, healthAt: performance.now() });
     this.changed();
   }
 

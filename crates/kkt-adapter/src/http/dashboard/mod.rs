@@ -5,7 +5,7 @@
 
 use super::error::ApiError;
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::Path,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
@@ -16,36 +16,68 @@ use std::sync::LazyLock;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-struct File {
+/// Something that changes with the program only.
+pub struct File {
     name: &'static str,
     kind: &'static str,
-    text: &'static str,
+    text: Bytes,
     etag: HeaderValue,
 }
 
 impl File {
-    fn new(name: &'static str, kind: &'static str, text: &'static str) -> Self {
-        let digest = Sha256::digest(text.as_bytes());
+    /// A file by its name, its content type and its text.
+    pub fn new(name: &'static str, kind: &'static str, text: impl Into<Bytes>) -> Self {
+        let text = text.into();
+        let digest = Sha256::digest(&text);
         let short: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
         let etag =
             HeaderValue::from_str(&format!("\"{short}\"")).expect("hexadecimal digits are visible ASCII");
         Self { name, kind, text, etag }
     }
+
+    /// The file, or 304 if the browser has it. Browsers keep it but ask each time, so that a new version of the adapter
+    /// never meets an old script.
+    pub fn answer(&self, headers: &HeaderMap) -> Response {
+        let asked =
+            headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let known = asked
+            .split(',')
+            .any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == self.etag.as_bytes());
+        let mut response = Response::new(if known { Body::empty() } else { Body::from(self.text.clone()) });
+        if known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if self.kind != JSON {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        }
+        response
+    }
 }
 
+/// The content type of data.
+pub const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| File::new("", HTML, include_str!("index.html")));
 
+static DOCS: LazyLock<File> = LazyLock::new(|| File::new("", HTML, include_str!("docs.html")));
+
 static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
     vec![
-        File::new("dashboard.css", "text/css; charset=utf-8", include_str!("dashboard.css")),
+        File::new("dashboard.css", STYLE, include_str!("dashboard.css")),
         File::new("icon.svg", "image/svg+xml", include_str!("icon.svg")),
         File::new("actions.js", SCRIPT, include_str!("actions.js")),
         File::new("api.js", SCRIPT, include_str!("api.js")),
         File::new("breakers.js", SCRIPT, include_str!("breakers.js")),
         File::new("dashboard.js", SCRIPT, include_str!("dashboard.js")),
+        File::new("docs.css", STYLE, include_str!("docs.css")),
+        File::new("docs.js", SCRIPT, include_str!("docs.js")),
         File::new("documents.js", SCRIPT, include_str!("documents.js")),
         File::new("dom.js", SCRIPT, include_str!("dom.js")),
         File::new("live.js", SCRIPT, include_str!("live.js")),
@@ -58,32 +90,24 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
 
 /// The page at `/`.
 pub fn page(headers: &HeaderMap) -> Response {
-    let mut response = answer(&PAGE, headers);
+    let mut response = PAGE.answer(headers);
     // The same address gives JSON to programs.
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response
 }
 
+/// `GET /docs`: the page that shows `/openapi.json`. It holds nothing of it itself, so it needs no token.
+pub async fn docs(headers: HeaderMap) -> Response {
+    DOCS.answer(&headers)
+}
+
+/// The names of all files.
+pub fn asset_names() -> Vec<&'static str> {
+    ASSETS.iter().map(|file| file.name).collect()
+}
+
 /// `GET /assets/{name}`.
 pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     let file = ASSETS.iter().find(|file| file.name == name);
-    file.map(|file| answer(file, &headers)).ok_or_else(|| ApiError::not_found("no such file"))
-}
-
-/// The file, or 304 if the browser has it. Browsers keep it but ask each time, so that a new version of the adapter
-/// never meets an old script.
-fn answer(file: &File, headers: &HeaderMap) -> Response {
-    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let known =
-        asked.split(',').any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == file.etag.as_bytes());
-    let mut response = Response::new(if known { Body::empty() } else { Body::from(file.text) });
-    if known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.kind));
-    headers.insert(header::ETAG, file.etag.clone());
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    response
+    file.map(|file| file.answer(&headers)).ok_or_else(|| ApiError::not_found("no such file"))
 }

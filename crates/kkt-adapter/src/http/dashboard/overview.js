@@ -64,20 +64,31 @@ function ofdFigure(state) {
   return { name: t("ofd"), value: t(word), level: look.level, icon: look.icon, note };
 }
 
+/** Only where a heartbeat is configured. */
+function erpFigure({ running, state, last_error }) {
+  if (!running) return [];
+  const look = { online: LOOKS.CLOSED, offline: { icon: "warn", level: "warn" } }[state] ?? { icon: "wait", level: "info" };
+  const word = { online: "erpOnline", offline: "erpOffline" }[state] ?? "erpUnknown";
+  return [{ name: t("erp"), value: t(word), level: look.level, icon: look.icon, note: last_error ?? t("erpNote") }];
+}
+
 function figures(state) {
   const { buffer } = state;
   const percent = buffer.percent_full;
   const oldest = buffer.oldest_pending_seconds;
   const waits = buffer.pending > 0;
+  const delivered = buffer.dlq_size > 0 ? t("waitingDead", number(buffer.dlq_size)) : t("waitingNone");
+  const blocked = state.health.components.kkt.devices.some((device) => device.blocked_by);
   return [
     ofdFigure(state),
-    { name: t("waiting"), value: number(buffer.pending), level: waits ? "info" : "ok", icon: waits ? "wait" : "ok", note: waits ? t("waitingNote") : t("waitingNone") },
+    { name: t("waiting"), value: number(buffer.pending), level: waits ? "info" : "ok", icon: waits ? "wait" : "ok", note: waits ? t("waitingNote") : delivered },
     { name: t("oldest"), value: oldest === null ? t("oldestNone") : span(oldest), level: oldest > 3 * 86400 ? "warn" : "ok", icon: oldest > 3 * 86400 ? "warn" : oldest === null ? "ok" : "wait",
-      note: oldest === null ? t("waitingNone") : t("oldestNote", span(LIMIT - oldest)) },
+      note: oldest === null ? delivered : t("oldestNote", span(LIMIT - oldest)) },
     { name: t("unprinted"), value: number(buffer.unprinted), level: buffer.unprinted > 0 ? "warn" : "ok", icon: buffer.unprinted > 0 ? "warn" : "ok",
-      note: buffer.unprinted > 0 ? t("unprintedNote") : t("unprintedNone") },
+      note: buffer.unprinted === 0 ? t("unprintedNone") : t(blocked ? "unprintedBlocked" : "unprintedNote") },
     { name: t("bufferFull"), value: `${number(percent)} %`, level: percent >= 100 ? "bad" : percent >= 80 ? "warn" : "ok", icon: percent >= 100 ? "bad" : percent >= 80 ? "warn" : "ok",
       meter: percent, note: t("bufferNote", number(buffer.current_queued), number(buffer.total_capacity)) },
+    ...erpFigure(state.heartbeat),
   ];
 }
 

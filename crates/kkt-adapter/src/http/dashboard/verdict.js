@@ -31,7 +31,7 @@ export function verdict(health, buffer) {
     if (device.blocked_by) add(severe, ["blocked", device.device], ["blockedDo"]);
     else add(severe, ["trouble", device.device, { own: device.trouble }], ["troubleDo"]);
   }
-  links(components.circuit_breaker.breakers, add);
+  links(components.circuit_breaker.breakers, full, add);
   if (!full && percent !== null && percent >= FULL_SOON) add("warn", ["fullSoon", percent], ["fullSoonDo"]);
   const oldest = buffer?.oldest_pending_seconds ?? 0;
   if (oldest > OLD) {
@@ -53,11 +53,12 @@ export function verdict(health, buffer) {
   return { level, title, causes };
 }
 
-function links(breakers, add) {
+/** With a full buffer nothing is printed and kept any more, so the sentences that calm a person would be wrong. */
+function links(breakers, full, add) {
   for (const breaker of breakers) {
     const own = { own: breaker.reason ?? "" };
     if (breaker.key === "ofd") {
-      if (breaker.state === "OPEN") add("info", ["ofdOpen"], ["ofdOpenDo"]);
+      if (breaker.state === "OPEN") add("info", [full ? "ofdOpenFull" : "ofdOpen"], [full ? "ofdOpenFullDo" : "ofdOpenDo"]);
       if (breaker.state === "HALF_OPEN") add("info", ["ofdProbing"], ["ofdProbingDo"]);
       if (breaker.state === "FORCED_OPEN") add("warn", ["ofdForced", own], ["ofdForcedDo"]);
       if (breaker.state === "FORCED_CLOSED") add("warn", ["ofdForcedClosed", own], ["ofdForcedClosedDo"]);

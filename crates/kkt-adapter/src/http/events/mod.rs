@@ -28,6 +28,7 @@ mod stream;
 mod view;
 
 pub use stream::events;
+pub use view::Data;
 
 use crate::ports::{Clock, Event, Observer};
 use history::Histories;

@@ -1,6 +1,9 @@
 //! `GET /v1/kkt/events`: the ring as server-sent events.
 
-use super::{EventLog, view};
+use super::{
+    EventLog,
+    view::{self, Data, HelloEvent, LostEvent},
+};
 use crate::http::{error::ApiError, router::Shared};
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -9,7 +12,6 @@ use axum::{
     response::Response,
 };
 use http_body::Frame;
-use serde_json::json;
 use std::{
     convert::Infallible,
     future::Future,
@@ -64,10 +66,10 @@ impl Reader {
         let after = resumed.flatten().unwrap_or(now);
         let mut greeting = format!("retry: {COME_BACK_MS}\n\n");
         if matches!(resumed, Some(None)) {
-            view::write(&mut greeting, &log.run, after, "lost", &json!({ "count": null }));
+            view::write(&mut greeting, &log.run, after, &Data::Lost(LostEvent { count: None }));
         } else {
             // It gives the reader an id to come back with before anything has happened.
-            view::write(&mut greeting, &log.run, after, "hello", &json!({}));
+            view::write(&mut greeting, &log.run, after, &Data::Hello(HelloEvent {}));
         }
         Self { log, _place: place, latest, after, greeting: Some(greeting) }
     }
@@ -98,11 +100,11 @@ impl Reader {
         let mut out = String::new();
         if taken.lost > 0 {
             self.after += taken.lost;
-            view::write(&mut out, &self.log.run, self.after, "lost", &json!({ "count": taken.lost }));
+            let lost = Data::Lost(LostEvent { count: Some(taken.lost) });
+            view::write(&mut out, &self.log.run, self.after, &lost);
         }
         for told in &taken.told {
-            let (name, data) = view::fields(told);
-            view::write(&mut out, &self.log.run, told.number, name, &data);
+            view::write(&mut out, &self.log.run, told.number, &view::data(told));
             self.after = told.number;
         }
         (!out.is_empty()).then(|| out.into())

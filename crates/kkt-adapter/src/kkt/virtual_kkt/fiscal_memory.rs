@@ -63,7 +63,7 @@ impl FiscalMemory {
         let Some(last) = self.last else { return ShiftState::Closed { last: 0 } };
         if last.kind == RecordKind::ShiftClose {
             ShiftState::Closed { last: last.shift }
-        } else if now.at.max(last.at) - last.since >= SHIFT_SECONDS_MAX {
+        } else if now.at.max(last.at).saturating_sub(last.since) >= SHIFT_SECONDS_MAX {
             ShiftState::Expired { number: last.shift }
         } else {
             let since = Timestamp::from_second(last.since).unwrap_or_default();
@@ -92,8 +92,10 @@ impl FiscalMemory {
             return Err(KktError::Shift(shift));
         }
         let last_fd = self.last.map_or(0, |last| last.fd).max(self.floor);
-        let fd =
-            last_fd.checked_add(1).ok_or_else(|| KktError::Failed("the ФД numbers are used up".into()))?;
+        let after = |number: u32, what: &str| {
+            number.checked_add(1).ok_or_else(|| KktError::Failed(format!("the {what} numbers are used up")))
+        };
+        let fd = after(last_fd, "ФД")?;
         let at = now.at.max(self.last.map_or(now.at, |last| last.at));
         let local = now.local.max(self.last.map_or(now.local, |last| last.local));
         let (shift, receipts, since) = self.last.map_or((0, 0, at), |l| (l.shift, l.receipts, l.since));
@@ -101,12 +103,12 @@ impl FiscalMemory {
             Record { kind: kind_of(order), key, fd, sign: 0, shift, receipts, total: 0, at, local, since };
         match order {
             Order::OpenShift => {
-                record.shift += 1;
+                record.shift = after(record.shift, "shift")?;
                 record.receipts = 0;
                 record.since = at;
             }
             Order::Receipt(receipt) => {
-                record.receipts += 1;
+                record.receipts = after(record.receipts, "receipt")?;
                 record.total = receipt.total().0;
             }
             Order::CloseShift => {}

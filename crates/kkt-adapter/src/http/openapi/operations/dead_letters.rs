@@ -1,0 +1,34 @@
+use super::{Operation, Tag, example, id, list};
+use crate::http::{
+    dlq::Note,
+    documents::Because,
+    view::{DeadLetters, EntryView},
+};
+use schemars::json_schema;
+use serde_json::json;
+
+pub fn list_dead_letters() -> Operation {
+    let resolved = |_: &mut schemars::SchemaGenerator| json_schema!({ "type": "boolean", "default": false });
+    let operation = Operation::new("listDeadLetters", Tag::DeadLetters, "Dead letters, newest first")
+        .optional("resolved", resolved, None, "Also those that a person has closed.")
+        .json::<DeadLetters<'_>>(200, "A page.", example!("listDeadLetters"));
+    list(operation, None)
+}
+
+pub fn requeue() -> Operation {
+    let operation = Operation::new("requeueDeadLetter", Tag::DeadLetters, "Send it again")
+        .text("Back to its lane, its attempts at zero.")
+        .optional_body::<Because>(json!({ "reason": "the OFD has corrected its registration" }))
+        .json::<EntryView<'_>>(200, "It will be sent.", example!("requeueDeadLetter"))
+        .errors(&["wrong_state"]);
+    id(operation, "pos-004-2026-000003")
+}
+
+pub fn resolve() -> Operation {
+    let operation = Operation::new("resolveDeadLetter", Tag::DeadLetters, "Close it")
+        .text("Who did it is the name of the token.")
+        .body::<Note>(json!({ "note": "reported to the OFD by hand, ticket 1742" }))
+        .json::<EntryView<'_>>(200, "It is closed.", example!("resolveDeadLetter"))
+        .errors(&["wrong_state"]);
+    id(operation, "pos-004-2026-000004")
+}

@@ -1,0 +1,113 @@
+//! A document that cannot be delivered: whatever the reason, the others are held up by one send at most.
+
+use super::shop::{Attempt, Fate, SEND, Shop};
+use kkt_adapter::{
+    domain::lifecycle::State,
+    ports::{Buffer, ListFilter, OfdError},
+    sync::SyncOptions,
+};
+use std::{sync::Arc, time::Duration};
+
+const POISONED: (&str, u32) = ("KKT-0", 2);
+
+fn garbage() -> Fate {
+    Fate::Fails(OfdError::Ambiguous("HTTP 200: the answer is not a JSON object".into()))
+}
+
+/// One place, so whatever one waits for, all wait for.
+fn options() -> SyncOptions {
+    SyncOptions {
+        lanes_max: 1,
+        attempts_max: 5,
+        retry_after: Duration::from_millis(20),
+        backoff_initial: Duration::from_millis(20),
+        backoff_max: Duration::from_millis(20),
+        ..SyncOptions::default()
+    }
+}
+
+fn shop(fate: fn() -> Fate) -> Shop {
+    Shop::new(options(), move |document| {
+        if (document.device.as_str(), document.fd) == POISONED { fate() } else { Fate::Accepted }
+    })
+}
+
+fn is_poisoned(one: &Attempt) -> bool {
+    (one.device.as_str(), one.fd) == POISONED
+}
+
+async fn a_person_sees_it(shop: &Shop) {
+    let filter = ListFilter { state: Some(State::Dead), limit: 10, ..ListFilter::default() };
+    let dead = shop.buffer.list(filter).await.unwrap().entries;
+    assert_eq!(dead.len(), 1);
+    let fd = dead[0].fiscal.as_ref().unwrap().fiscal_doc_number;
+    assert_eq!((dead[0].device.as_str(), fd), POISONED);
+    assert!(dead[0].last_error.is_some());
+}
+
+// P2, P5: «poison receipt», permanent rejection.
+#[tokio::test(start_paused = true)]
+async fn a_document_refused_for_good_costs_one_send() {
+    let mut shop = shop(|| Fate::Fails(OfdError::Rejected { code: "14".into(), reason: "format".into() }));
+    for n in 0..10 {
+        shop.print(&format!("KKT-{n}"), 10).await;
+    }
+    shop.engine.start();
+    shop.until_pending(0).await;
+    let attempts = shop.ofd.attempts();
+    assert_eq!(attempts.len(), 100);
+    assert_eq!(attempts.iter().filter(|one| is_poisoned(one)).count(), 1);
+    a_person_sees_it(&shop).await;
+}
+
+/// Three other tills sell in rounds; each round is as long as their sends and one more take.
+async fn delays_others_by_one_send(fate: fn() -> Fate) {
+    let mut shop = shop(fate);
+    shop.print(POISONED.0, 4).await;
+    shop.engine.start();
+    shop.until_pending(3).await;
+    let others = ["KKT-1", "KKT-2", "KKT-3"];
+    let mut rounds = 0;
+    while shop.pending().await > 0 {
+        rounds += 1;
+        assert!(rounds < 100, "{:?}", shop.ofd.attempts());
+        for device in others {
+            shop.print(device, 1).await;
+            shop.wake(device);
+        }
+        tokio::time::sleep(SEND * (others.len() as u32 + 1) + SEND / 2).await;
+        let waiting = shop.buffer.stats().await.unwrap().per_pos;
+        for device in others {
+            let counts = waiting[&device.parse().unwrap()];
+            assert_eq!(counts.pending, 0, "{device} was delayed by more than one send in round {rounds}");
+        }
+    }
+    let attempts = shop.ofd.attempts();
+    let tries = attempts.iter().filter(|one| is_poisoned(one)).count();
+    assert_eq!(tries, 6, "one that might have been the OFD's fault, and max_attempts that were not");
+    a_person_sees_it(&shop).await;
+    let own: Vec<u32> = attempts.iter().filter(|one| one.device == POISONED.0).map(|one| one.fd).collect();
+    assert_eq!(own, [1, 2, 2, 2, 2, 2, 2, 3, 4], "its own lane goes on behind it, in order");
+}
+
+// P2, P5: «poison receipt», garbage answer.
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_always_answered_with_garbage_delays_others_by_one_send() {
+    delays_others_by_one_send(garbage).await;
+}
+
+// P2, P5: «poison receipt», worker panic.
+#[tokio::test(start_paused = true)]
+async fn a_document_whose_sending_panics_delays_others_by_one_send() {
+    // The panics are wanted: their messages would look like failures.
+    let before = Arc::new(std::panic::take_hook());
+    let theirs = Arc::clone(&before);
+    std::panic::set_hook(Box::new(move |info| {
+        let wanted =
+            info.payload().downcast_ref::<&str>().is_some_and(|text| *text == "a defect of the client");
+        if !wanted {
+            theirs(info);
+        }
+    }));
+    delays_others_by_one_send(|| Fate::Panics).await;
+}
