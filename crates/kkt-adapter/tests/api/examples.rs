@@ -117,7 +117,8 @@ async fn the_events_have_the_data_that_the_document_promises() {
         let mut given: Vec<&String> = data.as_object().unwrap().keys().collect();
         let mut promised: Vec<&String> =
             schema["properties"].as_object().into_iter().flat_map(|map| map.keys()).collect();
-        (given.sort(), promised.sort());
+        given.sort();
+        promised.sort();
         assert_eq!(given, promised, "{name}");
     }
 }

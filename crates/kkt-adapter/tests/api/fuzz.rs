@@ -20,6 +20,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 fn schemathesis(shop: &Shop, document: &str, seed: u64, requests: u32) -> Command {
     let mut command = python("schemathesis");
     command
+        .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/schemathesis.toml")])
         .args(["run", document, "--url", &shop.adapter.url, "--no-color"])
         .args(["--seed", &seed.to_string(), "--max-examples", &requests.to_string()])
         .args(["--phases", "examples,coverage,fuzzing", "--checks", CHECKS])
