@@ -97,7 +97,8 @@ async fn the_table_has_every_route_and_the_document_tells_its_roles() {
             told.push((method.clone(), path.clone(), roles.collect()));
         }
     }
-    (known.sort(), told.sort());
+    known.sort();
+    told.sort();
     assert_eq!(told, known);
 }
 
