@@ -9,6 +9,7 @@ mod needs;
 mod pictures;
 mod python;
 mod run;
+mod sim;
 mod soak;
 mod test;
 mod tidy;
@@ -40,6 +41,8 @@ enum Command {
     Soak(soak::SoakArgs),
     /// Coverage-guided fuzzing of every parser that takes outside bytes.
     Fuzz(fuzz::FuzzArgs),
+    /// The adapter in a simulated world, each run from one seed; replays one with a readable trace.
+    Sim(sim::SimArgs),
     /// Benchmarks beside peers and the physical floor, as ratios.
     Bench(bench::BenchArgs),
 }
@@ -54,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Command::Pictures => pictures::run(),
         Command::Soak(args) => soak::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

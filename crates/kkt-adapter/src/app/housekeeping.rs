@@ -3,7 +3,7 @@
 use crate::{
     buffer::SqliteBuffer,
     config,
-    ports::{Calendar, Clock},
+    ports::{Clock, SteadyWall},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Removes the bodies of settled documents after their time, for ever.
 pub(super) async fn run(buffer: Arc<SqliteBuffer>, clock: Arc<dyn Clock>, config: config::Buffer) {
-    let calendar = Calendar::new(clock.as_ref());
+    // A clock set ahead must not take bodies before their time (P9).
+    let wall = SteadyWall::new(&*clock);
     loop {
-        match buffer.prune(calendar.now(clock.as_ref()), config.retention, config.dlq_retention, SLICE).await
-        {
+        match buffer.prune(wall.now(&*clock), config.retention, config.dlq_retention, SLICE).await {
             Ok(SLICE) => tokio::time::sleep(PAUSE).await,
             Ok(_) => tokio::time::sleep(ROUND).await,
             Err(error) => {

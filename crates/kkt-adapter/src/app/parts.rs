@@ -108,7 +108,7 @@ impl App {
             convert::fiscalize(&config.kkt),
         );
         let lanes = engine.clone();
-        till.on_printed(Arc::new(move |device, rewind| SyncControl::wake(&lanes, device, rewind)));
+        till.on_printed(Arc::new(move |device| SyncControl::wake(&lanes, device)));
         let recovered = till.recover().await?;
         tracing::info!(?recovered, "the buffer is open");
         let mut background = JoinSet::new();

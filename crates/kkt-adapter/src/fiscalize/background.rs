@@ -14,20 +14,16 @@ use crate::{
         ids::PosId,
         lifecycle::State,
     },
-    ports::{BufferError, ListFilter, ShiftState},
+    ports::{BufferError, ListFilter, ShiftState, SteadyWall},
 };
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use jiff::Timestamp;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Rows read at once.
 const PAGE: usize = 32;
 /// Devices whose shift is looked at for the first time in one round.
 const FIRST_LOOKS: usize = 16;
-/// How often forgotten documents are looked for.
-const FORGOTTEN_EVERY: Duration = Duration::from_secs(600);
 
 /// Marks a device as cared for, until it is dropped.
 struct Care(Arc<Device>);
@@ -43,17 +39,19 @@ impl Room {
     pub(super) async fn background(self: Arc<Self>) {
         let mut tick = tokio::time::interval(self.options.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut forgotten_at = Instant::now();
+        let wall = SteadyWall::new(&*self.clock);
+        let mut forgotten_at = Instant::now() + self.options.forgotten_every;
         loop {
             tokio::select! {
+                biased;
                 () = self.gate.closed() => return,
                 () = self.nudge.notified() => {}
                 _ = tick.tick() => {}
             }
             self.look_round();
             if forgotten_at <= Instant::now() {
-                forgotten_at = Instant::now() + FORGOTTEN_EVERY;
-                if let Err(error) = self.cancel_forgotten().await {
+                forgotten_at = Instant::now() + self.options.forgotten_every;
+                if let Err(error) = self.cancel_forgotten(wall.now(&*self.clock)).await {
                     tracing::warn!(%error, "forgotten documents could not be cancelled");
                 }
             }
@@ -76,9 +74,9 @@ impl Room {
         if !device.is_pause_over(now) || device.blocked_by().is_some() {
             return false;
         }
-        let Some(mut bench) = device.try_lock() else { return false };
+        let Some(bench) = device.try_lock() else { return false };
         match bench.shift {
-            Some(_) => bench.is_shift_due(self.clock.as_ref(), &self.options),
+            Some(shift) => shift.is_due(self.clock.monotonic(), &self.options),
             None if *first_looks > 0 && !device.looked_at.load(Relaxed) => {
                 *first_looks -= 1;
                 true
@@ -106,11 +104,11 @@ impl Room {
         let mut bench = self.lock(device).await.ok_or(Refusal::Busy)?;
         self.settle(&mut bench, device).await?;
         let shift = self.shift_of(&mut bench, device).await?;
-        if !bench.is_shift_due(self.clock.as_ref(), &self.options) {
+        if !shift.is_due(self.clock.monotonic(), &self.options) {
             return Ok(());
         }
         let Some(pos_id) = self.pos_of(device).await? else { return Ok(()) };
-        let was_used = !matches!(shift, ShiftState::Open { receipts: 0, .. });
+        let was_used = !matches!(shift.state, ShiftState::Open { receipts: 0, .. });
         let (_, closed) = self.shift_document(&mut bench, device, &pos_id, DocumentKind::ShiftClose).await?;
         match closed {
             Ended::Printed(_) if was_used => self.make_ready(&mut bench, device, &pos_id).await,
@@ -177,7 +175,7 @@ impl Room {
     }
 
     /// Cancels `accepted` documents whose till never came back for a day: nobody was answered, nothing printed.
-    pub(super) async fn cancel_forgotten(&self) -> Result<(), BufferError> {
+    pub(super) async fn cancel_forgotten(&self, now: Timestamp) -> Result<(), BufferError> {
         let mut cursor = None;
         loop {
             let filter = ListFilter {
@@ -189,10 +187,12 @@ impl Room {
             };
             let page = self.buffer.list(filter).await?;
             for entry in page.entries {
-                let age = self.calendar.now(self.clock.as_ref()).duration_since(entry.created_at);
-                let young = age.is_negative() || age.unsigned_abs() < self.options.accepted_age;
-                // One with a stamp of a clock that was ahead says nothing of those behind it.
-                if young || self.keys.contains(&entry.key) {
+                let age = now.duration_since(entry.created_at);
+                // One with a stamp of the future was taken under a clock that was wrong: its neighbours were not.
+                if age.is_negative() || age.unsigned_abs() < self.options.accepted_age {
+                    continue;
+                }
+                if self.keys.contains(&entry.key) {
                     continue;
                 }
                 let why = "never answered, and its till did not come back for a day".into();

@@ -5,7 +5,6 @@ use crate::{
     domain::ids::{DeviceId, PosId, ReceiptId},
     ports::{Clock, DeviceView, KktDriver, Monotonic, ShiftState},
 };
-use jiff::Timestamp;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
@@ -19,62 +18,60 @@ use tokio::{
     time::Instant,
 };
 
-/// Longest life of a shift that a ФН allows; it calls an older one expired.
-const SHIFT_MAX: Duration = Duration::from_secs(24 * 3_600);
-
 /// What only the holder of the print lock touches.
 #[derive(Default)]
 pub struct Bench {
     /// The shift as last heard of; `None`: ask.
-    pub shift: Option<ShiftState>,
-    seen: Option<Seen>,
-}
-
-/// An open shift as it was first heard of. Its age grows by the monotonic clock from there: were it the difference of
-/// the wall clock here and the clock of the KKT, setting one of them would close shifts for nothing, or leave one open
-/// until the ФН refuses (promise P9).
-#[derive(Clone, Copy)]
-struct Seen {
-    number: u32,
-    since: Timestamp,
-    at: Monotonic,
-    age: Duration,
+    pub shift: Option<Shift>,
 }
 
 /// The print lock, held. FIFO: whoever asked first gets it first.
 pub type BenchGuard = OwnedMutexGuard<Bench>;
 
-impl Bench {
-    /// Whether a receipt may be printed without anything before it.
-    pub fn is_ready(&mut self, device: &Device, clock: &dyn Clock, options: &Options) -> bool {
-        device.driver.get().is_some()
-            && device.is_settled()
-            && matches!(self.shift, Some(ShiftState::Open { .. }))
-            && !self.is_shift_due(clock, options)
+/// A shift as the device told it, and how old it was then. From there on its age grows with the monotonic clock: whoever
+/// sets the wall clock makes no shift older or younger (P9).
+#[derive(Debug, Clone, Copy)]
+pub struct Shift {
+    /// What the device said.
+    pub state: ShiftState,
+    age: Duration,
+    heard: Monotonic,
+}
+
+/// A shift lasts at most so long (ofd-protocol, «Offline law»).
+const SHIFT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+impl Shift {
+    /// Just heard. An age that no open shift can have says that the device's clock and ours disagree: then it is counted
+    /// from now, and the device itself says when it has expired.
+    pub fn heard(state: ShiftState, clock: &dyn Clock) -> Self {
+        let age = match state {
+            ShiftState::Open { since, .. } => Duration::try_from(clock.wall().duration_since(since)),
+            _ => Ok(Duration::ZERO),
+        };
+        let age = age.ok().filter(|age| *age < SHIFT_AGE_MAX).unwrap_or_default();
+        Self { state, age, heard: clock.monotonic() }
     }
 
-    /// Whether the shift must be closed; not if none is known.
-    pub fn is_shift_due(&mut self, clock: &dyn Clock, options: &Options) -> bool {
-        match self.shift {
-            None | Some(ShiftState::Closed { .. }) => false,
-            Some(ShiftState::Expired { .. }) => true,
-            Some(ShiftState::Open { number, since, .. }) => {
-                let now = clock.monotonic();
-                let seen = match self.seen {
-                    Some(seen) if (seen.number, seen.since) == (number, since) => seen,
-                    _ => Seen { number, since, at: now, age: age(since, clock.wall()) },
-                };
-                self.seen = Some(seen);
-                seen.age.saturating_add(now.since(seen.at)) >= options.shift_age
-            }
+    /// Whether it must be closed.
+    pub fn is_due(&self, now: Monotonic, options: &Options) -> bool {
+        match self.state {
+            ShiftState::Closed { .. } => false,
+            ShiftState::Expired { .. } => true,
+            ShiftState::Open { .. } => self.age + now.since(self.heard) >= options.shift_age,
         }
     }
 }
 
-/// How old an open shift is by the two walls; nothing if they cannot both be right.
-fn age(since: Timestamp, wall: Timestamp) -> Duration {
-    let age = wall.duration_since(since);
-    if age.is_negative() || age.unsigned_abs() >= SHIFT_MAX { Duration::ZERO } else { age.unsigned_abs() }
+impl Bench {
+    /// Whether a receipt may be printed without anything before it.
+    pub fn is_ready(&self, device: &Device, now: Monotonic, options: &Options) -> bool {
+        device.driver.get().is_some()
+            && device.is_settled()
+            && self.shift.is_some_and(|shift| {
+                matches!(shift.state, ShiftState::Open { .. }) && !shift.is_due(now, options)
+            })
+    }
 }
 
 #[derive(Default)]
@@ -292,39 +289,42 @@ impl Devices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use jiff::{SignedDuration, Timestamp};
 
-    struct Hands(Mutex<(Duration, Timestamp)>);
+    struct Still(Timestamp);
 
-    impl Clock for Hands {
+    impl Clock for Still {
         fn monotonic(&self) -> Monotonic {
-            Monotonic(locked(&self.0).0)
+            Monotonic(Duration::from_secs(1_000))
         }
         fn wall(&self) -> Timestamp {
-            locked(&self.0).1
+            self.0
         }
     }
 
-    // P9: the shift's deadline.
+    fn due_after(age: SignedDuration) -> Duration {
+        let since: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
+        let shift = Shift::heard(
+            ShiftState::Open { number: 1, since, receipts: 0 },
+            &Still(since.checked_add(age).unwrap()),
+        );
+        let options = Options::default();
+        let minutes = (0..=24 * 60).map(|minute| Duration::from_secs(60 * minute));
+        let heard = Duration::from_secs(1_000);
+        minutes.into_iter().find(|later| shift.is_due(Monotonic(heard + *later), &options)).unwrap()
+    }
+
+    // P9
     #[test]
-    fn a_clock_that_is_set_closes_no_shift_early_and_keeps_none_open() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let minutes = |count: u64| Duration::from_secs(count * 60);
-        // By the clock of the KKT: an hour ago; years ago, so one of the clocks is wrong.
-        for (since, left) in
-            [("2026-11-26T09:00:00Z", 22 * 60 + 30_u64), ("2016-11-26T09:00:00Z", 23 * 60 + 30)]
-        {
-            let clock = Hands(Mutex::new((minutes(500), at("2026-11-26T10:00:00Z"))));
-            let open = ShiftState::Open { number: 7, since: at(since), receipts: 1 };
-            let mut bench = Bench { shift: Some(open), seen: None };
-            let mut due = |passed: u64, wall: &str| {
-                *locked(&clock.0) = (minutes(500 + passed), at(wall));
-                bench.is_shift_due(&clock, &Options::default())
-            };
-            assert!(!due(0, "2026-11-26T10:00:00Z"));
-            assert!(!due(1, "2036-11-26T10:00:00Z"), "ten years ahead");
-            assert!(!due(left - 1, "2016-11-26T10:00:00Z"), "ten years back");
-            assert!(due(left, "2016-11-26T10:00:00Z"), "its time has come although the clock is back");
-        }
+    fn a_shift_grows_old_by_the_monotonic_clock_and_a_wall_clock_that_is_years_off_makes_it_neither_old_nor_young()
+     {
+        let hours = SignedDuration::from_hours;
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert_eq!(due_after(hours(0)), minutes(23 * 60 + 30));
+        assert_eq!(due_after(hours(20)), minutes(3 * 60 + 30));
+        assert_eq!(due_after(hours(23) + SignedDuration::from_mins(45)), Duration::ZERO);
+        // The device says that it is open, so it cannot be so old.
+        assert_eq!(due_after(hours(24 * 3_652)), minutes(23 * 60 + 30));
+        assert_eq!(due_after(-hours(24 * 3_652)), minutes(23 * 60 + 30));
     }
 }

@@ -7,9 +7,10 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, futures::OwnedNotified};
 
-type Map = Arc<Mutex<HashMap<IdempotencyKey, watch::Receiver<()>>>>;
+/// Each key with whom its end is told to, in the order of arrival.
+type Map = Arc<Mutex<HashMap<IdempotencyKey, Arc<Notify>>>>;
 
 /// The keys in flight.
 #[derive(Debug, Default)]
@@ -20,20 +21,22 @@ pub enum Turn {
     /// Ours, until the guard is dropped.
     Ours(KeyGuard),
     /// Another request has it; complete when it ends.
-    Wait(watch::Receiver<()>),
+    Wait(OwnedNotified),
 }
 
 /// Holds a key.
 pub struct KeyGuard {
     key: IdempotencyKey,
     map: Map,
-    // Dropped after the key left the map, so that whoever waited finds it free.
-    _end: watch::Sender<()>,
 }
 
 impl Drop for KeyGuard {
     fn drop(&mut self) {
-        locked(&self.map).remove(&self.key);
+        // Told after the key left the map, so that whoever waited finds it free.
+        let end = locked(&self.map).remove(&self.key);
+        if let Some(end) = end {
+            end.notify_waiters();
+        }
     }
 }
 
@@ -42,11 +45,11 @@ impl Keys {
     pub fn take(&self, key: &IdempotencyKey) -> Turn {
         let mut map = locked(&self.0);
         if let Some(end) = map.get(key) {
-            return Turn::Wait(end.clone());
+            // Made under the lock: an end after it is not missed.
+            return Turn::Wait(Arc::clone(end).notified_owned());
         }
-        let (sender, receiver) = watch::channel(());
-        map.insert(key.clone(), receiver);
-        Turn::Ours(KeyGuard { key: key.clone(), map: Arc::clone(&self.0), _end: sender })
+        map.insert(key.clone(), Arc::default());
+        Turn::Ours(KeyGuard { key: key.clone(), map: Arc::clone(&self.0) })
     }
 
     /// Whether a request with the key is inside.

@@ -93,8 +93,7 @@ impl Room {
         self.tell_state(&device, &job, State::PrintUnknown, state, action);
         if printed {
             device.count_printed();
-            // Its number may be lower than ones that were sent.
-            self.wake(&device.id, true);
+            self.wake(&device.id);
         } else {
             self.leave_unprinted(&device, &job).await?;
         }
@@ -133,7 +132,7 @@ impl Room {
         self.settle(&mut bench, &device).await.map_err(kkt)?;
         bench.shift = None;
         let shift = self.shift_of(&mut bench, &device).await.map_err(kkt)?;
-        refuse_shift(kind, shift)?;
+        refuse_shift(kind, shift.state)?;
         let (id, ended) = self.shift_document(&mut bench, &device, &pos_id, kind).await.map_err(kkt)?;
         match ended {
             Ended::Printed(fiscal) => Ok(Sale {
@@ -146,7 +145,7 @@ impl Room {
             Ended::Kept(refusal) | Ended::Waiting(refusal) => Err(kkt(refusal)),
             Ended::Changed => {
                 let shift = self.shift_of(&mut bench, &device).await.map_err(kkt)?;
-                refuse_shift(kind, shift)?;
+                refuse_shift(kind, shift.state)?;
                 Err(TillError::Shift("смена изменилась, повторите / the shift has changed, try again".into()))
             }
         }

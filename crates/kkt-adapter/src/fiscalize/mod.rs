@@ -61,8 +61,8 @@ use crate::{
         receipt::Receipt,
     },
     ports::{
-        Buffer, BufferError, Calendar, Clock, DeviceView, KktError, KktFleet, Observer, Sale, SaleStatus,
-        ShiftState, Till, TillError, Verdict,
+        Buffer, BufferError, Clock, DeviceView, KktError, KktFleet, Observer, Sale, SaleStatus, ShiftState,
+        Till, TillError, Verdict,
     },
 };
 use async_trait::async_trait;
@@ -77,8 +77,8 @@ use std::{
 use tokio::{sync::Notify, task::JoinHandle};
 use tracing::Instrument as _;
 
-/// Told that a document of a device waits for the OFD; `true`: look from the lowest ФД number again.
-pub type Wake = Arc<dyn Fn(&DeviceId, bool) + Send + Sync>;
+/// Told that a document of a device waits for the OFD.
+pub type Wake = Arc<dyn Fn(&DeviceId) + Send + Sync>;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -88,7 +88,6 @@ struct Room {
     buffer: Arc<dyn Buffer>,
     fleet: Arc<dyn KktFleet>,
     clock: Arc<dyn Clock>,
-    calendar: Calendar,
     observer: Arc<dyn Observer>,
     options: Options,
     devices: Devices,
@@ -100,9 +99,9 @@ struct Room {
 }
 
 impl Room {
-    fn wake(&self, device: &DeviceId, rewind: bool) {
+    fn wake(&self, device: &DeviceId) {
         if let Some(wake) = self.wake.get() {
-            wake(device, rewind);
+            wake(device);
         }
     }
 }
@@ -121,12 +120,10 @@ impl Fiscalizer {
         observer: Arc<dyn Observer>,
         options: Options,
     ) -> Self {
-        let calendar = Calendar::new(clock.as_ref());
         Self(Arc::new(Room {
             buffer,
             fleet,
             clock,
-            calendar,
             observer,
             options,
             devices: Devices::default(),

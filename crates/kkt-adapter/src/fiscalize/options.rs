@@ -19,6 +19,9 @@ pub struct Options {
     pub shift_age: Duration,
     /// Age at which an `accepted` document whose till never came back is cancelled; default 24 h.
     pub accepted_age: Duration,
+    /// How long after the start, and how often from then on, such documents are looked for; default 10 min. So a till has
+    /// that long to come back even if the wall clock was set while the adapter was off.
+    pub forgotten_every: Duration,
     /// Receipts that are worked on at once, those that wait for their turn included; default 4,096.
     pub in_flight_max: usize,
 }
@@ -33,6 +36,7 @@ impl Default for Options {
             tick: Duration::from_secs(1),
             shift_age: Duration::from_secs(23 * 3600 + 30 * 60),
             accepted_age: Duration::from_secs(24 * 3600),
+            forgotten_every: Duration::from_secs(600),
             in_flight_max: 4_096,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Room,
-    device::{Bench, BenchGuard, Device},
+    device::{Bench, BenchGuard, Device, Shift},
     refusal::{Refusal, no_answer},
 };
 use crate::{
@@ -122,7 +122,7 @@ impl Room {
         };
         let outcome = self.tell(&*driver, job).await;
         match (&outcome, &mut bench.shift) {
-            (Outcome::Printed(_), Some(ShiftState::Open { receipts, .. }))
+            (Outcome::Printed(_), Some(Shift { state: ShiftState::Open { receipts, .. }, .. }))
                 if job.kind == DocumentKind::Receipt =>
             {
                 *receipts += 1;
@@ -231,7 +231,7 @@ impl Room {
                 if device.works() {
                     self.nudge.notify_one();
                 }
-                self.wake(&device.id, false);
+                self.wake(&device.id);
                 self.tell_state(device, job, State::Printing, State::Printed, "");
                 return Ok(Ended::Printed(fiscal));
             }

@@ -3,7 +3,7 @@
 
 use super::{
     Room,
-    device::{Bench, Device},
+    device::{Bench, Device, Shift},
     print::{Ended, Job, Outcome},
     refusal::{Refusal, no_answer},
 };
@@ -35,9 +35,9 @@ impl Room {
         self.settle(bench, device).await?;
         for _ in 0..SHIFT_DOCUMENTS_MAX {
             let shift = self.shift_of(bench, device).await?;
-            let kind = match shift {
+            let kind = match shift.state {
                 ShiftState::Closed { .. } => DocumentKind::ShiftOpen,
-                _ if bench.is_shift_due(self.clock.as_ref(), &self.options) => DocumentKind::ShiftClose,
+                _ if shift.is_due(self.clock.monotonic(), &self.options) => DocumentKind::ShiftClose,
                 _ => return Ok(()),
             };
             match self.shift_document(bench, device, pos_id, kind).await?.1 {
@@ -61,14 +61,15 @@ impl Room {
     }
 
     /// The shift, asked for if it is not known.
-    pub(super) async fn shift_of(&self, bench: &mut Bench, device: &Device) -> Result<ShiftState, Refusal> {
+    pub(super) async fn shift_of(&self, bench: &mut Bench, device: &Device) -> Result<Shift, Refusal> {
         if let Some(shift) = bench.shift {
             return Ok(shift);
         }
         let within = self.options.find_timeout;
         let driver = self.open_driver(device).await?;
         match timeout(within, driver.shift()).await {
-            Ok(Ok(shift)) => {
+            Ok(Ok(state)) => {
+                let shift = Shift::heard(state, &*self.clock);
                 bench.shift = Some(shift);
                 Ok(shift)
             }
@@ -131,7 +132,7 @@ impl Room {
         match outcome {
             Outcome::Printed(_) => {
                 device.count_printed();
-                self.wake(&device.id, false);
+                self.wake(&device.id);
             }
             Outcome::NotPrinted(_) => self.leave_unprinted(device, &job).await?,
             _ => {}
@@ -197,7 +198,7 @@ impl Room {
         }
         if shift.is_some() {
             // The KKT's own buttons were quicker: go by what it says now.
-            bench.shift = shift;
+            bench.shift = shift.map(|state| Shift::heard(state, &*self.clock));
             ended = Ended::Changed;
         }
         Ok((id, ended))

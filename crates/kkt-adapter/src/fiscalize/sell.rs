@@ -41,9 +41,8 @@ impl Room {
         loop {
             match self.keys.take(&key) {
                 Turn::Ours(_guard) => return self.first_of_key(key, receipt, hash, notes, request_id).await,
-                Turn::Wait(mut end) => {
-                    // Completes with an error when the other request drops its end: that is its ending.
-                    let _ = end.changed().await;
+                Turn::Wait(end) => {
+                    end.await;
                     let entry = self.buffer.find(Lookup::Key(key.clone())).await?;
                     if let Some(entry) = entry.filter(|entry| entry.state != State::Accepted) {
                         return answer(entry, hash);
@@ -89,9 +88,7 @@ impl Room {
             created_at: self.clock.wall(),
         };
         // Nothing in the way: taken and about to be printed in one commit.
-        let bench = device
-            .try_lock()
-            .and_then(|mut b| b.is_ready(&device, self.clock.as_ref(), &self.options).then_some(b));
+        let bench = device.try_lock().filter(|b| b.is_ready(&device, self.clock.monotonic(), &self.options));
         match self.buffer.append(place, entry, bench.is_some()).await? {
             Appended::Stored => {
                 device.count_unprinted();

@@ -2,7 +2,7 @@
 
 use super::{auth::Bearer, body, breakers, error::ApiError, gate::detached, router::Shared, view::json};
 use crate::{
-    domain::ids::{DeviceId, PosId},
+    domain::ids::{DeviceId, PosId, ReceiptId},
     ports::{Counts, LaneView, NetworkStatus, Stats},
 };
 use axum::{
@@ -148,16 +148,34 @@ enum WorkerWord {
 
 /// The lane in which a device's documents travel to the OFD.
 #[derive(Serialize, JsonSchema)]
-struct Lane {
+pub struct Lane {
     device: DeviceId,
     /// `idle`, `queued`, `sending`, `waiting` (for the breaker or after a failure), `stopped`.
     state: &'static str,
     last_error: Option<String>,
+    head: Option<Head>,
+}
+
+/// The first document of a lane, which was tried and did not get through: nothing behind it is sent.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LaneHead")]
+struct Head {
+    receipt_id: ReceiptId,
+    fiscal_doc_number: u32,
+    /// Since its first failure in this run of the program.
+    failing_for_seconds: u64,
+    tries: u32,
 }
 
 impl From<LaneView> for Lane {
-    fn from(LaneView { device, state, last_error }: LaneView) -> Self {
-        Self { device, state, last_error }
+    fn from(LaneView { device, state, last_error, head }: LaneView) -> Self {
+        let head = head.map(|head| Head {
+            receipt_id: head.id,
+            fiscal_doc_number: head.fd,
+            failing_for_seconds: head.failing_for.as_secs(),
+            tries: head.tries,
+        });
+        Self { device, state, last_error, head }
     }
 }
 

@@ -99,8 +99,7 @@ async fn change<T>(
         worker.ports.buffer.apply(entry.id, change).await?;
         worker.ports.observer.event(event);
         if !resolve {
-            // Its ФД number may be lower than ones that were sent.
-            worker.ports.sync.wake(&entry.device, true);
+            worker.ports.sync.wake(&entry.device);
         }
         find(&worker, &entry.id.to_string(), &bearer).await
     })

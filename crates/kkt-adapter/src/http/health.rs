@@ -3,19 +3,19 @@
 //! | status | when |
 //! |---|---|
 //! | unhealthy | buffer ≥ 100 %, more than 100 dead letters, or the database fails |
-//! | degraded | any breaker not CLOSED, any device blocked or in trouble, buffer ≥ 80 %, more than 50 dead letters, oldest pending > 3 days |
+//! | degraded | any breaker not CLOSED, any device blocked or in trouble, any lane stuck (its first document has not got through for 10 minutes) or stopped, buffer ≥ 80 %, more than 50 dead letters, oldest pending > 3 days |
 //! | healthy | else |
 
 use super::{
     breakers::{self, Component},
-    buffer::{oldest_pending_seconds, percent_full},
+    buffer::{Lane, oldest_pending_seconds, percent_full},
     pages::NOT_FISCAL,
     router::{App, Shared},
     view::json,
 };
 use crate::{
     domain::ids::{DeviceId, ReceiptId},
-    ports::{DeviceView, Stats},
+    ports::{DeviceView, LaneView, Stats},
 };
 use axum::{
     extract::State,
@@ -80,6 +80,7 @@ struct Components {
     buffer: BufferHealth,
     circuit_breaker: Component,
     database: DatabaseHealth,
+    sync: SyncHealth,
     kkt: KktHealth,
 }
 
@@ -103,6 +104,13 @@ struct DatabaseHealth {
     kind: &'static str,
     mode: &'static str,
     error: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct SyncHealth {
+    status: Health,
+    /// Lanes whose first document has not got through for ten minutes.
+    stuck: Vec<Lane>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -138,6 +146,15 @@ impl BufferHealth {
     }
 }
 
+impl SyncHealth {
+    fn of(stuck: Vec<LaneView>) -> Self {
+        Self {
+            status: Health::degraded_if(!stuck.is_empty()),
+            stuck: stuck.into_iter().map(Lane::from).collect(),
+        }
+    }
+}
+
 impl KktHealth {
     fn of(devices: Vec<DeviceView>) -> Self {
         let blocked = devices.iter().any(|device| device.blocked_by.is_some() || device.trouble.is_some());
@@ -167,14 +184,16 @@ pub async fn report(app: &App) -> Report {
     };
     let buffer = BufferHealth::of(stats.as_ref().ok(), ports.clock.wall());
     let kkt = KktHealth::of(ports.till.devices());
-    let status = buffer.status.max(database.status).max(kkt.status).max(Health::degraded_if(!closed));
+    let sync = SyncHealth::of(ports.sync.stuck());
+    let status = buffer.status.max(database.status).max(kkt.status).max(sync.status);
+    let status = status.max(Health::degraded_if(!closed));
     let fiscal = ports.fiscal();
     let circuit_breaker = Component::of(&ports.breakers.endpoint(), &breakers);
     Report {
         status,
         fiscal,
         notice: (!fiscal).then_some(NOT_FISCAL),
-        components: Components { buffer, circuit_breaker, database, kkt },
+        components: Components { buffer, circuit_breaker, database, sync, kkt },
         version: ports.options.version,
     }
 }

@@ -1,6 +1,9 @@
 //! What people may ask of phase 2.
 
-use crate::domain::{entry::Actor, ids::DeviceId};
+use crate::domain::{
+    entry::Actor,
+    ids::{DeviceId, ReceiptId},
+};
 use async_trait::async_trait;
 use circuit_breaker::State;
 use jiff::Timestamp;
@@ -37,6 +40,23 @@ pub struct LaneView {
     pub state: &'static str,
     /// The last failure.
     pub last_error: Option<String>,
+    /// Its first document, if that was tried and did not get through.
+    pub head: Option<LaneHead>,
+}
+
+/// A document at the head of its lane that does not get through; nothing behind it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneHead {
+    /// Our key of it.
+    pub id: ReceiptId,
+    /// Its ФД number.
+    pub fd: u32,
+    /// Since its first failure in this run of the program.
+    pub failing_for: Duration,
+    /// How often it was tried since.
+    pub tries: u32,
+    /// For so long that a person must look: ten minutes.
+    pub is_stuck: bool,
 }
 
 /// The background work, for `GET /v1/kkt/worker/status`.
@@ -62,8 +82,11 @@ pub trait SyncControl: Send + Sync + 'static {
     /// The lanes.
     fn worker(&self) -> WorkerView;
 
-    /// New work for a device (a printed or requeued document). `rewind`: look from the lowest ФД number again.
-    fn wake(&self, device: &DeviceId, rewind: bool);
+    /// Lanes that need a person: stopped, or with a head that is stuck; at most 100 of them.
+    fn stuck(&self) -> Vec<LaneView>;
+
+    /// New work for a device: a printed or a requeued document.
+    fn wake(&self, device: &DeviceId);
 }
 
 /// One breaker, for people.

@@ -17,9 +17,9 @@ mod till;
 pub use buffer::{
     Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, Pending, Place, Stats, StoreHealth,
 };
-pub use clock::{Calendar, Clock, Monotonic};
+pub use clock::{Clock, Monotonic, SteadyWall};
 pub use control::{
-    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneView, NetworkStatus, SyncBusy,
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneHead, LaneView, NetworkStatus, SyncBusy,
     SyncControl, SyncReport, WorkerView,
 };
 pub use event::Event;

@@ -12,11 +12,13 @@ use crate::{
 };
 use async_trait::async_trait;
 use circuit_breaker::{
-    CircuitBreaker, Config, ConfigError, Event, EventKind, OnDrop, Registry, RegistryError, State,
+    CircuitBreaker, Config, ConfigError, Event, EventKind, OnDrop, Registry, RegistryError, State, Tick,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::BTreeMap,
+    fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -37,6 +39,28 @@ struct Forced {
     /// Which command it was, so that a later one is not undone by an earlier one's timer.
     command: u64,
     until: Timestamp,
+}
+
+/// The adapter's clock as the breakers take it: one time for deadlines and for the pauses of the lanes.
+struct Time(AssertUnwindSafe<Arc<dyn Clock>>);
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Time")
+    }
+}
+
+impl circuit_breaker::Clock for Time {
+    fn now(&self) -> Tick {
+        Tick::from_nanos(u64::try_from(self.0.monotonic().0.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn wall(&self) -> SystemTime {
+        let since_epoch = self.0.wall().duration_since(Timestamp::UNIX_EPOCH);
+        let epoch = SystemTime::UNIX_EPOCH;
+        let (size, is_before) = (since_epoch.unsigned_abs(), since_epoch.is_negative());
+        if is_before { epoch.checked_sub(size) } else { epoch.checked_add(size) }.unwrap_or(epoch)
+    }
 }
 
 /// All breakers, and the commands of people.
@@ -67,13 +91,14 @@ impl Breakers {
         let changed = Arc::new(Notify::new());
         let config = config.on_drop(OnDrop::FailureAfter(DROP_IS_FAILURE_AFTER));
         let (told, told_too, of_devices) = (changed.clone(), observer.clone(), observer.clone());
-        let endpoint =
-            CircuitBreaker::builder().config(config.clone()).name(ENDPOINT).on_event(move |event| {
-                log(event);
-                told.notify_one();
-                tell(&*told_too, event);
-            });
-        let of_each = CircuitBreaker::builder().config(config).on_event(move |event| {
+        let builder =
+            |config| CircuitBreaker::builder().config(config).clock(Time(AssertUnwindSafe(clock.clone())));
+        let endpoint = builder(config.clone()).name(ENDPOINT).on_event(move |event| {
+            log(event);
+            told.notify_one();
+            tell(&*told_too, event);
+        });
+        let of_each = builder(config).on_event(move |event| {
             log(event);
             tell(&*of_devices, event);
         });

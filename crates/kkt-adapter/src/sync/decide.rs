@@ -27,7 +27,10 @@ pub(super) struct Tries {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Success,
-    Failure { retry_after: Option<Duration> },
+    /// With `retry_after` nobody sends to the endpoint before: the OFD asked for it.
+    Failure {
+        retry_after: Option<Duration>,
+    },
     Ignored,
 }
 
@@ -46,8 +49,8 @@ pub(super) struct Decision {
 pub(super) enum LaneNext {
     /// On to the next document.
     GoOn,
-    /// Wait, then the same document again. `endpoint`: everybody waits, the OFD asked for it.
-    Pause { own: Duration, endpoint: Option<Duration> },
+    /// Wait, then the same document again.
+    Pause(Duration),
     /// Stop until a person has decided on the dead document.
     Stop,
 }
@@ -79,7 +82,7 @@ pub(super) fn decide(
             endpoint: Verdict::Success,
             device: Verdict::Failure { retry_after: None },
             settle: None,
-            lane: LaneNext::Pause { own: options.retry_after, endpoint: None },
+            lane: LaneNext::Pause(options.retry_after),
         },
         Err(OfdError::Unavailable { retry_after, .. }) => {
             failed(options, tries, accepted, result, *retry_after)
@@ -109,8 +112,8 @@ fn failed(
     let lane = match (own_fault, dead, options.on_rejected) {
         (_, true, OnRejected::Park) => LaneNext::GoOn,
         (_, true, OnRejected::Stop) => LaneNext::Stop,
-        (true, false, _) => LaneNext::Pause { own: options.backoff(charged), endpoint: retry_after },
-        (false, ..) => LaneNext::Pause { own: options.retry_after, endpoint: retry_after },
+        (true, false, _) => LaneNext::Pause(options.backoff(charged)),
+        (false, ..) => LaneNext::Pause(options.retry_after),
     };
     Decision { endpoint: Verdict::Failure { retry_after }, device: Verdict::Ignored, settle, lane }
 }
@@ -138,7 +141,7 @@ mod tests {
             assert!(decision.settle.is_none());
             assert_eq!(decision.endpoint, Verdict::Failure { retry_after: None });
             assert_eq!(decision.device, Verdict::Ignored);
-            assert_eq!(decision.lane, LaneNext::Pause { own: Duration::from_secs(1), endpoint: None });
+            assert_eq!(decision.lane, LaneNext::Pause(Duration::from_secs(1)));
         }
     }
 
@@ -146,7 +149,7 @@ mod tests {
     fn a_failure_while_others_pass_is_the_documents_and_backs_it_off() {
         let decision = decide(&SyncOptions::default(), tried(2, Some(7)), 8, &unavailable());
         assert!(matches!(decision.settle, Some(SendOutcome::AttemptFailed { .. })));
-        assert_eq!(decision.lane, LaneNext::Pause { own: Duration::from_secs(20), endpoint: None });
+        assert_eq!(decision.lane, LaneNext::Pause(Duration::from_secs(20)));
     }
 
     #[test]
@@ -192,7 +195,10 @@ mod tests {
         });
         let decision = decide(&SyncOptions::default(), Tries::default(), 0, &asked);
         assert_eq!(decision.endpoint, Verdict::Failure { retry_after: Some(RETRY_AFTER_MAX) });
-        assert!(matches!(decision.lane, LaneNext::Pause { endpoint: Some(RETRY_AFTER_MAX), .. }));
+        // Also where the document dies of it and its lane goes on: everybody waits.
+        let dying = decide(&SyncOptions::default(), tried(19, Some(7)), 8, &asked);
+        assert_eq!(dying.lane, LaneNext::GoOn);
+        assert_eq!(dying.endpoint, Verdict::Failure { retry_after: Some(RETRY_AFTER_MAX) });
     }
 
     #[test]

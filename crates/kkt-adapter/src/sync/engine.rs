@@ -31,8 +31,14 @@ use tokio::{
 /// Longest time a forced sync is waited for; the lanes go on after it.
 const FORCED_SYNC_MAX: Duration = Duration::from_secs(25);
 
+/// Lanes that `stuck` names.
+const STUCK_SHOWN: usize = 100;
+
 /// Lanes that `worker` names; the count has no bound.
 const LANES_SHOWN: usize = 1_000;
+
+/// The name of a lane that waits for a person.
+const STOPPED: &str = "stopped";
 
 /// What all lanes share.
 pub(super) struct Shared {
@@ -150,6 +156,19 @@ impl SyncEngine {
         Some(lane)
     }
 
+    fn lane_view(&self, lane: &LaneHandle) -> LaneView {
+        let (state, last_error) = lane.view();
+        let state = match state {
+            LaneState::Idle => "idle",
+            LaneState::Queued => "queued",
+            LaneState::Sending => "sending",
+            LaneState::Waiting => "waiting",
+            LaneState::Stopped => STOPPED,
+        };
+        let head = lane.head(self.shared.clock.monotonic());
+        LaneView { device: lane.device.clone(), state, last_error, head }
+    }
+
     fn any_lane(&self, state: LaneState) -> bool {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values().any(|lane| lane.view().0 == state)
     }
@@ -210,6 +229,7 @@ fn totals(lanes: &[Arc<LaneHandle>]) -> (u64, u64) {
 
 async fn wait_either(progress: Notified<'_>, tick: tokio::time::Sleep) {
     tokio::select! {
+        biased;
         () = progress => {}
         () = tick => {}
     }
@@ -236,17 +256,7 @@ impl SyncControl for Arc<SyncEngine> {
 
     fn worker(&self) -> WorkerView {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = lanes.values().take(LANES_SHOWN).map(|lane| {
-            let (state, last_error) = lane.view();
-            let state = match state {
-                LaneState::Idle => "idle",
-                LaneState::Queued => "queued",
-                LaneState::Sending => "sending",
-                LaneState::Waiting => "waiting",
-                LaneState::Stopped => "stopped",
-            };
-            LaneView { device: lane.device.clone(), state, last_error }
-        });
+        let shown = lanes.values().take(LANES_SHOWN).map(|lane| self.lane_view(lane));
         WorkerView {
             lanes: shown.collect(),
             lane_count: lanes.len(),
@@ -254,7 +264,15 @@ impl SyncControl for Arc<SyncEngine> {
         }
     }
 
-    fn wake(&self, device: &DeviceId, _rewind: bool) {
+    fn stuck(&self) -> Vec<LaneView> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let views = lanes.values().map(|lane| self.lane_view(lane));
+        let needs_a_person =
+            |view: &LaneView| view.state == STOPPED || view.head.is_some_and(|head| head.is_stuck);
+        views.filter(needs_a_person).take(STUCK_SHOWN).collect()
+    }
+
+    fn wake(&self, device: &DeviceId) {
         self.wake_lane(device);
     }
 }

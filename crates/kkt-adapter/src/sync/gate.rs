@@ -107,6 +107,14 @@ impl Gate {
         matches!(self.breaker.state(), State::Closed | State::ForcedClosed | State::MetricsOnly)
     }
 
+    /// A permit for now in place of one that may be of a state that is past: whoever was admitted has read its page
+    /// since. `None`: back to the queue.
+    pub fn renew(&self, old: Permit) -> Option<Permit> {
+        old.cancel();
+        let is_held = self.lock().not_before.is_some_and(|until| until > Instant::now());
+        if is_held { None } else { self.breaker.try_acquire().ok() }
+    }
+
     /// Nobody is admitted for so long: the OFD asked for it.
     pub fn hold(&self, pause: Duration) {
         let until = Instant::now() + pause;
@@ -133,6 +141,8 @@ impl Gate {
             match wait {
                 Some(pause) => {
                     tokio::select! {
+                        // One order always: the simulation repeats a run exactly.
+                        biased;
                         () = self.changed.notified() => {}
                         () = tokio::time::sleep(pause) => {}
                     }
@@ -214,5 +224,52 @@ impl Gate {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::document::{Confirmation, Outgoing};
+
+    struct Silent;
+
+    #[async_trait::async_trait]
+    impl OfdClient for Silent {
+        async fn submit(&self, _: &Outgoing) -> Result<Confirmation, OfdError> {
+            std::future::pending().await
+        }
+        async fn ping(&self) -> Result<(), OfdError> {
+            Ok(())
+        }
+        fn fiscal(&self) -> bool {
+            false
+        }
+    }
+
+    fn gate() -> Gate {
+        let breaker = CircuitBreaker::builder().failure_threshold(1).build().unwrap();
+        Gate::new(breaker, Arc::new(Silent), 4, Arc::default())
+    }
+
+    // P6
+    #[tokio::test]
+    async fn who_was_admitted_before_the_circuit_opened_and_read_its_page_since_sends_nothing() {
+        let gate = gate();
+        let (slow, quick) = (gate.enter(false).await, gate.enter(false).await);
+        let slow_permit = gate.renew(slow.permit).unwrap();
+        quick.permit.failure();
+        assert!(gate.renew(slow_permit).is_none());
+        assert_eq!(gate.breaker.snapshot().abandoned, 0, "a permit that is given back counts nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_admitted_before_the_ofd_asked_for_a_pause_waits_for_its_end() {
+        let gate = gate();
+        let admitted = gate.enter(false).await;
+        gate.hold(Duration::from_secs(30));
+        assert!(gate.renew(admitted.permit).is_none());
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(gate.renew(gate.breaker.try_acquire().unwrap()).is_some());
     }
 }

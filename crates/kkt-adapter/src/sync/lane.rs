@@ -4,6 +4,7 @@ use super::{
     decide::{Decision, LaneNext, Tries, Verdict, decide},
     engine::Shared,
     gate::Admission,
+    head::Head,
     options::{CROWDED_TURN, OnRejected, PAGE},
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
         ids::{DeviceId, ReceiptId, RequestId},
         lifecycle::{State, Step},
     },
-    ports::{BufferError, Event, ListFilter, OfdError},
+    ports::{BufferError, Event, LaneHead, ListFilter, Monotonic, OfdError},
 };
 use circuit_breaker::{CircuitBreaker, Permit};
 use std::{
@@ -46,6 +47,8 @@ pub(super) struct LaneHandle {
     pub device: DeviceId,
     pub breaker: CircuitBreaker,
     state: Mutex<(LaneState, Option<String>)>,
+    /// The first document, from its first failure until it is delivered or dead.
+    head: Mutex<Option<Head>>,
     /// Something may be there to send.
     work: AtomicBool,
     woken: Notify,
@@ -62,6 +65,7 @@ impl LaneHandle {
             device,
             breaker,
             state: Mutex::new((LaneState::Idle, None)),
+            head: Mutex::default(),
             work: AtomicBool::new(true),
             woken: Notify::new(),
             asked: AtomicU64::new(0),
@@ -79,6 +83,10 @@ impl LaneHandle {
 
     pub fn view(&self) -> (LaneState, Option<String>) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn head(&self, now: Monotonic) -> Option<LaneHead> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|head| head.view(now))
     }
 
     fn set(&self, state: LaneState) {
@@ -156,6 +164,7 @@ impl Lane {
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(until) => return,
                 () = self.handle.woken.notified() => {
                     // Only a forced sync cuts a pause short; new work does not.
@@ -200,6 +209,12 @@ impl Lane {
                 return Err(error);
             }
         };
+        let Some(permit) = self.shared.gate.renew(admission.permit) else {
+            drop(admission.place);
+            self.shared.gate.notify();
+            return Ok(Stretch::Again);
+        };
+        let admission = Admission { permit, place: admission.place };
         let mut settled = Vec::new();
         let (stretch, place) = self.send_page(page, turn, admission, &mut settled).await;
         drop(place);
@@ -271,12 +286,7 @@ impl Lane {
                     return (Stretch::Again, place);
                 }
                 LaneNext::GoOn => {}
-                LaneNext::Pause { own, endpoint } => {
-                    if let Some(pause) = endpoint {
-                        self.shared.gate.hold(pause);
-                    }
-                    return (Stretch::Pause(own), place);
-                }
+                LaneNext::Pause(pause) => return (Stretch::Pause(pause), place),
                 LaneNext::Stop => return (Stretch::Stop, place),
             }
         }
@@ -294,7 +304,7 @@ impl Lane {
         device_permit: Permit,
         settled: &mut Vec<Settlement>,
     ) -> LaneNext {
-        let id = document.id;
+        let (id, fd) = (document.id, document.fd);
         let pos_id = document.pos_id.clone();
         let accepted_before = self.shared.accepted.load(Ordering::Acquire);
         let tries = Tries {
@@ -312,6 +322,10 @@ impl Lane {
         let decision = decide(&self.shared.options, tries, accepted, &result);
         self.last_try = Some((id, accepted_before));
         self.report(id, request_id.as_ref(), &result, &decision);
+        self.note_head(id, fd, &result, &decision);
+        if let Verdict::Failure { retry_after: Some(pause) } = decision.endpoint {
+            self.shared.gate.hold(pause);
+        }
         tell(permit, decision.endpoint, &result);
         tell(device_permit, decision.device, &result);
         if let Some(outcome) = decision.settle {
@@ -330,6 +344,34 @@ impl Lane {
         let client = self.shared.client.clone();
         let task = AbortOnDrop(tokio::spawn(async move { client.submit(&document).await }));
         task.await.unwrap_or_else(|_| Err(OfdError::Ambiguous("the send ended in a panic".into())))
+    }
+
+    /// Keeps what is known of the head, and raises the alarm when it has been stuck for too long.
+    fn note_head(
+        &self,
+        id: ReceiptId,
+        fd: u32,
+        result: &Result<Confirmation, OfdError>,
+        decision: &Decision,
+    ) {
+        let mut head = self.handle.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_gone = matches!(&decision.settle, Some(SendOutcome::Synced(_) | SendOutcome::Dead { .. }));
+        let (Err(error), false) = (result, is_gone) else {
+            *head = None;
+            return;
+        };
+        let now = self.shared.clock.monotonic();
+        let (failed, is_alarm_due) = Head::failed(head.take(), id, fd, now);
+        if is_alarm_due {
+            let (device, view) = (&self.handle.device, failed.view(now));
+            let (minutes, tries) = (view.failing_for.as_secs() / 60, view.tries);
+            tracing::error!(
+                %device, receipt_id = %id, fd, minutes, tries, %error, alarm = "lane_stuck",
+                "a document does not get through and holds up its lane; while no other is delivered either, nobody can \
+                 tell whether it is this document or the OFD: ask the OFD about it"
+            );
+        }
+        *head = Some(failed);
     }
 
     fn report(

@@ -1,8 +1,8 @@
 //! Control runs: the oracle sees a loss, a doubling, a disorder and a changed answer when there is one.
 
 use super::{
-    load::{Answer, Asked, retry, sell},
-    oracle::{Evidence, judge},
+    load::{retry, sell},
+    oracle::{Answer, Asked, Evidence, judge},
     points::LOAD,
     rng::Rng,
     shop::Shop,

@@ -1,7 +1,8 @@
 //! One key from many tills at once.
 
 use super::{
-    load::{Asked, post},
+    load::post,
+    oracle::Asked,
     oracle::judge,
     rng::{number, seed},
     shop::Shop,

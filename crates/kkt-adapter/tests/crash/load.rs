@@ -1,6 +1,9 @@
 //! The tills: they sell, write down every answer, and ask again under the same key when none came.
 
-use super::rng::Rng;
+use super::{
+    oracle::{Answer, Asked},
+    rng::Rng,
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -11,15 +14,6 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
-
-/// What a 2xx answer said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub printed: bool,
-    pub receipt_id: String,
-    /// ФН and ФД number.
-    pub document: Option<(String, u32)>,
-}
 
 impl Answer {
     fn read(body: &Value) -> Self {
@@ -33,17 +27,6 @@ impl Answer {
             document,
         }
     }
-}
-
-/// One sale as its till knows it.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    pub key: String,
-    pub pos: String,
-    pub kopecks: u64,
-    pub answers: Vec<Answer>,
-    /// The till will not ask again, whatever came.
-    pub forgotten: bool,
 }
 
 /// The tills' log.

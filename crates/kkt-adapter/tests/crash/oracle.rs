@@ -1,12 +1,31 @@
 //! Compares what the tills were told, what the buffer holds, what came out on paper and what the OFD counted.
 
-use super::load::Asked;
 use ofd_sim::Document;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
 };
+
+/// What a 2xx answer said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub printed: bool,
+    pub receipt_id: String,
+    /// ФН and ФД number.
+    pub document: Option<(String, u32)>,
+}
+
+/// One sale as its till knows it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub key: String,
+    pub pos: String,
+    pub kopecks: u64,
+    pub answers: Vec<Answer>,
+    /// The till will not ask again, whatever came.
+    pub forgotten: bool,
+}
 
 /// A line of `buffer export`.
 #[derive(Debug, Clone)]
@@ -40,10 +59,12 @@ pub struct Evidence {
     pub paper: BTreeMap<String, Vec<(String, u32)>>,
     /// Damaged documents and faults of the file.
     pub damage: u64,
-    /// Dead letters that were sent back: they may come out of order.
-    pub requeued: BTreeSet<String>,
-    /// ФД numbers that the OFD refused for good: only these may be dead.
-    pub refused: BTreeSet<u32>,
+    /// Documents of which no order is promised: dead letters, sent back or not.
+    pub unordered: BTreeSet<String>,
+    /// Documents that the OFD refused for good, or failed while it took others: only these may be dead.
+    pub refused: BTreeSet<String>,
+    /// Documents that a person cancelled before they were printed: only these may be cancelled once acknowledged.
+    pub cancelled: BTreeSet<String>,
 }
 
 /// What is wrong, each kind by itself; all empty is right.
@@ -131,6 +152,8 @@ fn sales(evidence: &Evidence, verdict: &mut Verdict) {
                 other => verdict.lost.push(format!("synced, says {row:?}; the OFD has {other:?}")),
             },
             "dead" => {}
+            "cancelled" if evidence.cancelled.contains(&row.receipt_id) => {}
+            "cancelled" => verdict.lost.push(format!("acknowledged, and no person cancelled it: {row:?}")),
             _ => verdict.stuck.push(format!("acknowledged: {row:?}")),
         }
     }
@@ -146,8 +169,7 @@ fn rows(evidence: &Evidence, verdict: &mut Verdict) {
         if row.document.as_ref().is_some_and(|document| !documents.insert(document)) {
             verdict.doubled.push(format!("a second row of one ФД number: {row:?}"));
         }
-        let refused = row.document.as_ref().is_some_and(|(_, fd)| evidence.refused.contains(fd));
-        if row.state == "dead" && !refused {
+        if row.state == "dead" && !evidence.refused.contains(&row.receipt_id) {
             verdict.lost.push(format!("dead, and the OFD never refused it: {row:?}"));
         }
         // `accepted`: never answered, never asked for again; it waits for the till for a day. `cancelled`: an opening or
@@ -206,7 +228,7 @@ fn ledger(evidence: &Evidence, verdict: &mut Verdict) {
     }
     for documents in by_fn.values_mut() {
         documents.sort_by_key(|document| document.first_seq);
-        documents.retain(|document| !evidence.requeued.contains(&document.key));
+        documents.retain(|document| !evidence.unordered.contains(&document.key));
         for pair in documents.windows(2) {
             let (before, after) = (pair[0], pair[1]);
             if before.fd == after.fd {

@@ -139,17 +139,21 @@ impl Shop {
             sqlite::export(&path, &mut lines)
         });
         let rows = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let rows: Vec<Row> = rows.map(|line| Row::read(&serde_json::from_slice(line).unwrap())).collect();
+        let is_refused = |row: &&Row| row.document.as_ref().is_some_and(|(_, fd)| self.refused.contains(fd));
+        let refused = rows.iter().filter(is_refused).map(|row| row.receipt_id.clone()).collect();
         let report = once_free(|| sqlite::verify(&path));
         let stats = self.sim.stats();
         Evidence {
             asked: self.log.all(),
-            rows: rows.map(|line| Row::read(&serde_json::from_slice(line).unwrap())).collect(),
+            rows,
             ledger: self.sim.ledger(),
             violations: stats.latest_violations.iter().map(|violation| format!("{violation:?}")).collect(),
             paper: self.paper(),
             damage: damaged + report.fault_count,
-            requeued: self.requeued.clone(),
-            refused: self.refused.clone(),
+            unordered: self.requeued.clone(),
+            refused,
+            cancelled: BTreeSet::new(),
         }
     }
 

@@ -25,10 +25,8 @@ async fn a_receipt_is_printed_and_answered_with_its_document() {
     let row = shop.row("a").await;
     assert_eq!((row.state, row.id, row.fiscal), (State::Printed, sale.id, Some(fiscal)));
     assert_eq!(shop.in_state(State::Printed).await.len(), 2, "the shift's opening is a document of its own");
-    shop.until_true("the lane is woken", |shop| {
-        *shop.woken.lock().unwrap() == vec![(POS.parse().unwrap(), false); 2]
-    })
-    .await;
+    shop.until_true("the lane is woken", |shop| *shop.woken.lock().unwrap() == vec![POS.parse().unwrap(); 2])
+        .await;
     assert!(!shop.till.fiscal());
     shop.assert_sound(POS).await;
     shop.close().await;

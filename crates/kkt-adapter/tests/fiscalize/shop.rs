@@ -24,27 +24,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time passes on both clocks when a test says so; the monotonic one runs besides.
-pub struct ManualClock(Mutex<Timestamp>, Timestamp, Instant);
+pub struct ManualClock {
+    wall: Mutex<Timestamp>,
+    passed: Mutex<Duration>,
+    pub began: Instant,
+}
 
 impl ManualClock {
-    pub fn new(start: Timestamp) -> Self {
-        Self(Mutex::new(start), start, Instant::now())
+    /// Time passes.
+    pub fn pass(&self, span: Span) {
+        let from = *self.wall.lock().unwrap();
+        self.set_wall(span);
+        *self.passed.lock().unwrap() += self.wall().duration_since(from).unsigned_abs();
     }
 
-    pub fn pass(&self, span: Span) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.checked_add(span).unwrap();
+    /// The wall clock alone is set.
+    pub fn set_wall(&self, by: Span) {
+        let mut now = self.wall.lock().unwrap();
+        *now = now.checked_add(by).unwrap();
     }
 }
 
 impl Clock for ManualClock {
     fn monotonic(&self) -> Monotonic {
-        let passed = self.wall().duration_since(self.1).unsigned_abs();
-        Monotonic(self.2.elapsed() + passed)
+        Monotonic(self.began.elapsed() + *self.passed.lock().unwrap())
     }
     fn wall(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        *self.wall.lock().unwrap()
     }
 }
 
@@ -69,7 +75,7 @@ pub struct Shop {
     pub till: Fiscalizer,
     pub clock: Arc<ManualClock>,
     pub seen: Arc<Counting>,
-    pub woken: Arc<Mutex<Vec<(DeviceId, bool)>>>,
+    pub woken: Arc<Mutex<Vec<DeviceId>>>,
     pub recovered: Recovered,
 }
 
@@ -81,6 +87,7 @@ pub fn options() -> Options {
         retry_first: Duration::from_millis(20),
         retry_max: Duration::from_millis(50),
         tick: Duration::from_millis(10),
+        forgotten_every: Duration::from_millis(50),
         ..Options::default()
     }
 }
@@ -100,7 +107,11 @@ impl Shop {
     /// Without the background.
     pub async fn closed(folder: &Path, options: Options, capacity: u64) -> Self {
         let start = "2026-11-23T15:30:20Z".parse().unwrap();
-        let clock = Arc::new(ManualClock::new(start));
+        let clock = Arc::new(ManualClock {
+            wall: Mutex::new(start),
+            passed: Mutex::default(),
+            began: Instant::now(),
+        });
         let seen = Arc::new(Counting::default());
         let buffer = open_buffer(folder, capacity, &clock, &seen);
         let identity = Identity {
@@ -114,8 +125,8 @@ impl Shop {
         let till = Fiscalizer::new(buffer.clone(), fleet.clone(), clock.clone(), seen.clone(), options);
         let woken = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&woken);
-        till.on_printed(Arc::new(move |device: &DeviceId, rewind| {
-            told.lock().unwrap().push((device.clone(), rewind));
+        till.on_printed(Arc::new(move |device: &DeviceId| {
+            told.lock().unwrap().push(device.clone());
         }));
         let recovered = till.recover().await.unwrap();
         Self { buffer, fleet, till, clock, seen, woken, recovered }

@@ -67,7 +67,7 @@ async fn dead_letters_are_listed_requeued_and_resolved_under_a_name() {
     let requeued =
         shop.post(&format!("/v1/kkt/dlq/{first}/requeue"), json!({"reason": "the OFD mended it"})).await.ok();
     assert_eq!((&requeued["state"], &requeued["attempts"]), (&json!("printed"), &json!(0)));
-    assert_eq!(*shop.sync.woken.lock().unwrap(), [("POS-001".parse().unwrap(), true)]);
+    assert_eq!(*shop.sync.woken.lock().unwrap(), ["POS-001".parse().unwrap()]);
     shop.post(&format!("/v1/kkt/dlq/{first}/requeue"), json!({})).await.error(409, "wrong_state");
 
     let resolved =
@@ -87,5 +87,8 @@ async fn dead_letters_are_listed_requeued_and_resolved_under_a_name() {
 async fn the_worker_tells_its_lanes() {
     let body = open().await.get("/v1/kkt/worker/status").await.ok();
     assert_eq!((&body["running"], &body["task_status"]), (&json!(true), &json!("running")));
-    assert_eq!(body["lanes"][0], json!({"device": "POS-001", "state": "idle", "last_error": null}));
+    assert_eq!(
+        body["lanes"][0],
+        json!({"device": "POS-001", "state": "idle", "last_error": null, "head": null})
+    );
 }

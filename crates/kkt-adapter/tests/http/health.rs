@@ -1,7 +1,12 @@
 use crate::shop::{Setup, Shop, open, receipt, receipt_of};
 use jiff::ToSpan as _;
-use kkt_adapter::kkt::virtual_kkt::{Fault, Faults};
+use kkt_adapter::{
+    domain::ids::ReceiptId,
+    kkt::virtual_kkt::{Fault, Faults},
+    ports::{LaneHead, LaneView},
+};
 use serde_json::json;
+use std::time::Duration;
 
 async fn status(shop: &Shop) -> String {
     let body = shop.get("/v1/health").await.ok();
@@ -37,6 +42,30 @@ async fn health_has_the_contracts_shape() {
     let live = shop.client.get(shop.url("/livez")).send().await.unwrap();
     assert_eq!(live.status(), 200);
     assert!(live.bytes().await.unwrap().is_empty());
+}
+
+// P2: where a shop has one till, a document that the OFD cannot take looks like an OFD that is down; somebody must be told
+// which one it is.
+#[tokio::test]
+async fn a_lane_held_up_by_its_first_document_degrades_health_and_names_it() {
+    let shop = open().await;
+    let id = ReceiptId::new();
+    let failing_for = Duration::from_secs(900);
+    let head = LaneHead { id, fd: 17, failing_for, tries: 12, is_stuck: true };
+    let device = "POS-001".parse().unwrap();
+    let last_error = Some("HTTP 500".to_owned());
+    *shop.sync.stuck.lock().unwrap() =
+        vec![LaneView { device, state: "waiting", last_error, head: Some(head) }];
+    let body = shop.get("/v1/health").await.ok();
+    assert_eq!(body["status"], "degraded");
+    let expected = json!({
+        "status": "degraded",
+        "stuck": [{
+            "device": "POS-001", "state": "waiting", "last_error": "HTTP 500",
+            "head": {"receipt_id": id, "fiscal_doc_number": 17, "failing_for_seconds": 900, "tries": 12},
+        }],
+    });
+    assert_eq!(body["components"]["sync"], expected);
 }
 
 #[tokio::test]

@@ -133,7 +133,8 @@ impl Till for TrickTill {
 #[derive(Default)]
 pub struct Lanes {
     pub busy: AtomicBool,
-    pub woken: Mutex<Vec<(DeviceId, bool)>>,
+    pub woken: Mutex<Vec<DeviceId>>,
+    pub stuck: Mutex<Vec<LaneView>>,
 }
 
 #[async_trait]
@@ -146,11 +147,15 @@ impl SyncControl for Lanes {
         Ok(SyncReport { synced: 3, failed: 1, skipped: 2, duration, message: "3 delivered".into() })
     }
     fn worker(&self) -> WorkerView {
-        let lane = LaneView { device: "POS-001".parse().unwrap(), state: "idle", last_error: None };
+        let lane =
+            LaneView { device: "POS-001".parse().unwrap(), state: "idle", last_error: None, head: None };
         WorkerView { running: true, lanes: vec![lane], lane_count: 1 }
     }
-    fn wake(&self, device: &DeviceId, rewind: bool) {
-        self.woken.lock().unwrap().push((device.clone(), rewind));
+    fn stuck(&self) -> Vec<LaneView> {
+        self.stuck.lock().unwrap().clone()
+    }
+    fn wake(&self, device: &DeviceId) {
+        self.woken.lock().unwrap().push(device.clone());
     }
 }
 

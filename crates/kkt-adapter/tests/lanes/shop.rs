@@ -200,6 +200,7 @@ impl Shop {
             *fd += 1;
             let id = ReceiptId::new();
             let entry = NewEntry {
+                request_id: None,
                 id,
                 key: id.to_string().parse().unwrap(),
                 kind: DocumentKind::ShiftOpen,
@@ -233,7 +234,7 @@ impl Shop {
     }
 
     pub fn wake(&self, device: &str) {
-        SyncControl::wake(&self.engine, &device.parse::<DeviceId>().unwrap(), false);
+        SyncControl::wake(&self.engine, &device.parse::<DeviceId>().unwrap());
     }
 
     pub async fn pending(&self) -> u64 {
