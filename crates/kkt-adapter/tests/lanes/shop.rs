@@ -209,7 +209,6 @@ impl Shop {
                 receipt: None,
                 hash: BodyHash([0; 32]),
                 notes: Vec::new(),
-                request_id: None,
                 created_at: Timestamp::UNIX_EPOCH,
             };
             self.buffer.append(self.buffer.reserve().unwrap(), entry, true).await.unwrap();
