@@ -42,6 +42,11 @@ pub const CODES: &[Code] = &[
         "the receipt under this key was cancelled: use a new key",
     ),
     code(StatusCode::CONFLICT, "wrong_state", "the document's state does not allow it"),
+    code(
+        StatusCode::CONFLICT,
+        "nothing_to_send",
+        "nothing of the document is left, or was ever there, to be sent: close it with a note",
+    ),
     code(StatusCode::CONFLICT, "shift_conflict", "the shift is already as asked, or cannot be changed now"),
     code(StatusCode::CONFLICT, "sync_running", "a sync is already running: wait for it to end"),
     code(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),

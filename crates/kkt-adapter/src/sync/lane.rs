@@ -265,7 +265,13 @@ impl Lane {
         let full = page.len() == turn;
         let Admission { permit, place } = admission;
         let mut next_permit = Some(permit);
+        let mut sent = 0;
         while let Some(document) = page.pop_front() {
+            // Whoever had to wait since this turn began waits no longer than a short turn takes.
+            if sent >= CROWDED_TURN && self.shared.gate.is_crowded() {
+                return (Stretch::Again, place);
+            }
+            sent += 1;
             let permit = match next_permit.take() {
                 Some(permit) => permit,
                 None => match self.shared.gate.try_next() {

@@ -5,6 +5,8 @@ use kkt_adapter::sync::SyncOptions;
 use std::{collections::BTreeMap, time::Duration};
 
 const LANES_MAX: usize = 8;
+/// Documents of one turn while others wait.
+const TURN: usize = 8;
 
 fn options() -> SyncOptions {
     SyncOptions { lanes_max: LANES_MAX, ..SyncOptions::default() }
@@ -30,12 +32,13 @@ async fn two_thousand_devices_are_served_in_turn_whatever_one_of_them_has_waitin
         assert_eq!(fd, expected, "{device}: ФД order");
         *expected += 1;
     }
-    // Nobody gets a second turn before everybody had a first one; those who are sent side by side may swap.
+    // Nobody gets a second turn before everybody had a first one.
     let first_of_all = attempts.iter().rposition(|one| one.fd == 1).unwrap();
     let big_by_then = attempts[..first_of_all].iter().filter(|one| one.device == "BIG").count();
-    assert!(big_by_then <= 2, "BIG was served {big_by_then} times before the last one was served once");
-    let twice = attempts[..first_of_all].iter().filter(|one| one.fd > 1).count();
-    assert!(twice <= 2 * LANES_MAX, "{twice} second turns before the last first one");
+    assert!(
+        (1..=TURN).contains(&big_by_then),
+        "BIG was served {big_by_then} times before the last one was served once"
+    );
 }
 
 // P5: one device's trouble never delays another.

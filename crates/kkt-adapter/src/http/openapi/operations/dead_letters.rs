@@ -20,7 +20,7 @@ pub fn requeue() -> Operation {
         .text("Back to its lane, its attempts at zero.")
         .optional_body::<Because>(json!({ "reason": "the OFD has corrected its registration" }))
         .json::<EntryView<'_>>(200, "It will be sent.", example!("requeueDeadLetter"))
-        .errors(&["wrong_state"]);
+        .errors(&["wrong_state", "nothing_to_send"]);
     id(operation, "pos-004-2026-000003")
 }
 
