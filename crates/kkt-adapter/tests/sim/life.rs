@@ -108,9 +108,15 @@ async fn at_work(run: &Run, end: End, tasks: &mut JoinSet<()>) -> Ended {
             _ => std::future::pending().await,
         }
     };
+    // A life that is to be stopped goes on when all is sold, with nothing to do or little.
+    let is_stopped = async {
+        if matches!(end, End::Stopped(_)) {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         biased;
-        () = all_sold => {}
+        () = async { all_sold.await; is_stopped.await } => {}
         () = breaks => return Ended::Early,
         () = stop => {
             adapter.stop(world).await;
