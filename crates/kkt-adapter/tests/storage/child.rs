@@ -2,7 +2,7 @@
 
 use crate::fixture::*;
 use kkt_adapter::{
-    buffer::SqliteBuffer,
+    buffer::{SqliteBuffer, SqliteOptions},
     domain::lifecycle::State,
     ports::{Buffer, BufferError, Silent},
 };
@@ -29,7 +29,9 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 fn child_that_fills_a_buffer() {
     let (Ok(folder), Ok(documents)) = (env::var(FOLDER), env::var(DOCUMENTS)) else { return };
     let documents: u32 = documents.parse().unwrap();
-    let opened = SqliteBuffer::open(options(Path::new(&folder)), ManualClock::new(), Arc::new(Silent));
+    // Small, so that the WAL begins anew more than once.
+    let options = SqliteOptions { checkpoint_pages: (300, 500), ..options(Path::new(&folder)) };
+    let opened = SqliteBuffer::open(options, ManualClock::new(), Arc::new(Silent));
     let buffer = match opened {
         Ok(buffer) => Arc::new(buffer),
         Err(error) => return say(&format!("UNOPENED {error}")),

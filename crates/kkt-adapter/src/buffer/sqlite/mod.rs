@@ -139,6 +139,7 @@ impl SqliteBuffer {
             shared: Arc::clone(&shared),
             probe: options.probe,
             commits_since_look: 0,
+            checkpoint_pages: options.checkpoint_pages,
             _lock: opened.lock,
         };
         let thread = std::thread::Builder::new()

@@ -5,6 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 /// The defaults of the contract.
 const CAPACITY: u64 = 300_000;
 const MIN_FREE_DISK_BYTES: u64 = 1 << 30;
+/// Idle, busy: docs/performance.md says what they rest on.
+const CHECKPOINT_PAGES: (i64, i64) = (1_000, 4_000);
 
 /// How to open a store.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub struct SqliteOptions {
     pub queue: usize,
     /// Connections for reading, so many reads run at once. At least 1.
     pub readers: usize,
+    /// WAL pages from which a checkpoint is made by a writer that has nothing else to do, and by a busy one.
+    pub checkpoint_pages: (i64, i64),
     /// The SQLite VFS to use; `None` is the system's.
     pub vfs: Option<String>,
     /// Told of each step of the writer; for tests of crashes and of failing disks.
@@ -35,6 +39,7 @@ impl SqliteOptions {
             min_free_disk_bytes: MIN_FREE_DISK_BYTES,
             queue: 65_536,
             readers: 4,
+            checkpoint_pages: CHECKPOINT_PAGES,
             vfs: None,
             probe: None,
         }

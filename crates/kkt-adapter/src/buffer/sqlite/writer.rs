@@ -44,10 +44,6 @@ use std::{
 
 /// Writes that one transaction takes at most.
 const BATCH_MAX: usize = 1_024;
-/// WAL pages from which an idle writer checkpoints.
-const CHECKPOINT_IDLE_PAGES: i64 = 1_000;
-/// WAL pages from which a busy one does.
-const CHECKPOINT_BUSY_PAGES: i64 = 4_000;
 /// The size of the WAL is looked at once in so many commits: a look costs a few system calls, a commit leaves
 /// about ten pages.
 const LOOK_AT_WAL_EVERY: u32 = 8;
@@ -66,6 +62,8 @@ pub(super) struct Writer {
     pub shared: Arc<Shared>,
     pub probe: Option<Arc<dyn Probe>>,
     pub commits_since_look: u32,
+    /// As in the options.
+    pub checkpoint_pages: (i64, i64),
     /// Held until the last write is done.
     pub _lock: Lock,
 }
@@ -287,7 +285,8 @@ impl Writer {
             return;
         }
         self.commits_since_look = 0;
-        let limit = if idle { CHECKPOINT_IDLE_PAGES } else { CHECKPOINT_BUSY_PAGES };
+        let (at_rest, busy) = self.checkpoint_pages;
+        let limit = if idle { at_rest } else { busy };
         match self.wal("PRAGMA wal_checkpoint(NOOP)") {
             Ok((pages, copied)) if pages - copied >= limit => self.checkpoint(),
             Ok(_) => {}
