@@ -42,6 +42,11 @@ pub const CODES: &[Code] = &[
         "the receipt under this key was cancelled: use a new key",
     ),
     code(StatusCode::CONFLICT, "wrong_state", "the document's state does not allow it"),
+    code(
+        StatusCode::CONFLICT,
+        "holds_up_nothing",
+        "only the first document of a lane, tried in vain, can be set aside",
+    ),
     code(StatusCode::CONFLICT, "shift_conflict", "the shift is already as asked, or cannot be changed now"),
     code(StatusCode::CONFLICT, "sync_running", "a sync is already running: wait for it to end"),
     code(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),
