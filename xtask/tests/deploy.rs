@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Metrics of the contract, and that of a device which waits for a person.
+/// Metrics of the contract, and those of a device and of a lane which wait for a person.
 const METRICS: &[&str] = &[
     "kkt_buffer_size",
     "kkt_buffer_capacity",
@@ -21,6 +21,7 @@ const METRICS: &[&str] = &[
     "kkt_circuit_breaker_calls_total",
     "kkt_circuit_breaker_state_seconds_total",
     "kkt_device_blocked",
+    "kkt_lane_stuck",
     "kkt_receipts_synced_total",
     "kkt_receipts_total",
     "kkt_dlq_size",
@@ -41,6 +42,7 @@ const ALERTS: &[(&str, &str)] = &[
     ("KktTillNotPrinting", "P1"),
     ("KktDeviceBlocked", "P1"),
     ("KktOfdUnreachable", "P2"),
+    ("KktLaneStuck", "P2"),
     ("KktDeviceRefused", "P2"),
     ("KktBreakerFlapping", "P1"),
     ("KktBreakerForced", "P2"),

@@ -11,10 +11,10 @@ use kkt_adapter::{
         ids::{PosId, ReceiptId},
     },
     ports::{
-        BreakerCommand, BreakerControl, BreakerError, BreakerView, Clock, Counts, DeviceView,
-        MetricsPage as _, Monotonic, Observer, Stats,
+        BreakerCommand, BreakerControl, BreakerError, BreakerView, Clock, Counts, DeviceView, LaneHead,
+        LaneView, MetricsPage as _, Monotonic, Observer, Stats,
     },
-    telemetry::{self, Metrics, Page, TILLS_MAX, names, scrape},
+    telemetry::{self, Metrics, Page, Read, TILLS_MAX, names, scrape},
 };
 use prometheus::TextEncoder;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -51,8 +51,15 @@ fn breaker() -> CircuitBreaker {
     CircuitBreaker::builder().failure_threshold(1).build().unwrap()
 }
 
+/// What is read where nothing but these is looked at.
+fn read<'a>(breakers: &'a [BreakerView], devices: &'a [DeviceView], lanes: &'a [LaneView]) -> Read<'a> {
+    Read { breakers, devices, lanes }
+}
+
 fn page(metrics: &Metrics, stats: &Stats, views: &[BreakerView], wall: &str) -> String {
-    TextEncoder::new().encode_to_string(&scrape(metrics, stats, views, &[], wall.parse().unwrap())).unwrap()
+    TextEncoder::new()
+        .encode_to_string(&scrape(metrics, stats, &read(views, &[], &[]), wall.parse().unwrap()))
+        .unwrap()
 }
 
 fn has(page: &str, lines: &[&str]) {
@@ -200,7 +207,8 @@ fn every_metric_of_the_contract_is_on_the_page_with_its_help_and_type() {
     metrics.http_request("GET", "/", 200, Duration::ZERO);
     let stats = stats([(pos("P"), Counts::default())].into(), 0);
     let views = [view("ofd", "", &breaker())];
-    let scraped = scrape(&metrics, &stats, &views, &[device("P", false)], NOON.parse().unwrap());
+    let (devices, lanes) = ([device("P", false)], [lane("P", "idle", None)]);
+    let scraped = scrape(&metrics, &stats, &read(&views, &devices, &lanes), NOON.parse().unwrap());
     let text = render(&metrics) + &TextEncoder::new().encode_to_string(&scraped).unwrap();
     for metric in names::ALL {
         has(
@@ -272,7 +280,8 @@ fn a_blocked_device_is_told_and_one_that_works_is_there_with_0() {
     let views = |first, second| [device("kkt-1", first), device("kkt-2", second)];
     let metrics = Metrics::new();
     let text = |views: &[DeviceView]| {
-        let families = scrape(&metrics, &stats(BTreeMap::new(), 0), &[], views, NOON.parse().unwrap());
+        let families =
+            scrape(&metrics, &stats(BTreeMap::new(), 0), &read(&[], views, &[]), NOON.parse().unwrap());
         TextEncoder::new().encode_to_string(&families).unwrap()
     };
     has(
@@ -285,6 +294,35 @@ fn a_blocked_device_is_told_and_one_that_works_is_there_with_0() {
     has(&text(&many), &[r#"kkt_device_blocked{device="other"} 1"#]);
 }
 
+fn lane(name: &str, state: &'static str, is_stuck: Option<bool>) -> LaneView {
+    let head = is_stuck.map(|is_stuck| LaneHead {
+        id: ReceiptId::new(),
+        fd: 17,
+        failing_for: Duration::from_secs(5),
+        tries: 2,
+        is_stuck,
+    });
+    LaneView { device: name.parse().unwrap(), state, last_error: None, head }
+}
+
+// P2: what is held up is an alarm, a failure of seconds is not.
+#[test]
+fn a_lane_that_is_held_up_or_stopped_is_told_and_one_that_failed_once_is_not() {
+    let lanes = [
+        lane("kkt-1", "idle", None),
+        lane("kkt-2", "waiting", Some(false)),
+        lane("kkt-3", "waiting", Some(true)),
+        lane("kkt-4", "stopped", None),
+    ];
+    let metrics = Metrics::new();
+    let read = read(&[], &[], &lanes);
+    let families = scrape(&metrics, &stats(BTreeMap::new(), 0), &read, NOON.parse().unwrap());
+    let text = TextEncoder::new().encode_to_string(&families).unwrap();
+    for (device, stuck) in [("kkt-1", 0), ("kkt-2", 0), ("kkt-3", 1), ("kkt-4", 1)] {
+        has(&text, &[&format!("kkt_lane_stuck{{device=\"{device}\"}} {stuck}")]);
+    }
+}
+
 #[tokio::test]
 async fn the_page_holds_each_metric_once_in_order() {
     let clock = Arc::new(Noon);
@@ -295,6 +333,7 @@ async fn the_page_holds_each_metric_once_in_order() {
         buffer: Arc::new(MemoryBuffer::new(300, clock.clone())),
         breakers: Arc::new(Breakers(breaker())),
         devices: Arc::new(|| vec![device("kkt-1", true)]),
+        lanes: Arc::new(|| vec![lane("kkt-1", "stopped", None)]),
         clock,
     };
     let text = page.render().await.unwrap();
@@ -304,4 +343,5 @@ async fn the_page_holds_each_metric_once_in_order() {
     sorted.dedup();
     assert_eq!(types, sorted);
     has(&text, &["kkt_buffer_capacity 300", "kkt_oldest_pending_seconds 0", "kkt_fsync_seconds_count 0"]);
+    has(&text, &[r#"kkt_lane_stuck{device="kkt-1"} 1"#]);
 }

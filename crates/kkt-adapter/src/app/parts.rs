@@ -135,7 +135,7 @@ impl App {
             None => Arc::new(NoHeartbeat),
         };
 
-        let devices = till.clone();
+        let (devices, lanes) = (till.clone(), engine.clone());
         let http_options = convert::http(config, client.fiscal());
         let ports = http::HttpPorts {
             till: Arc::new(till.clone()),
@@ -148,6 +148,7 @@ impl App {
                 buffer: store,
                 breakers: breakers.clone(),
                 devices: Arc::new(move || Till::devices(&devices)),
+                lanes: Arc::new(move || SyncControl::worker(&lanes).lanes),
                 clock: clock.clone(),
             }),
             events: events.clone(),

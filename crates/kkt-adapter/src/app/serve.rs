@@ -2,11 +2,11 @@
 
 use super::{App, supervisor::Supervisor};
 use crate::{
-    config::{self, Config, Loaded, LogFormat, Sources, Values},
+    config::{self, Config, Loaded, LogFormat, Role, Sources, Values},
     telemetry::{self, LogHandle},
 };
 use anyhow::Context;
-use std::io::Write;
+use std::{io::Write, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
@@ -70,13 +70,35 @@ fn warn(warnings: &[String]) {
     }
 }
 
+/// How curl reaches the adapter, and at which address: such commands can be pasted on its machine.
+fn example(config: &Config, address: SocketAddr) -> (String, String) {
+    let mut curl = "curl -s".to_owned();
+    let mut scheme = "http";
+    if config.tls.is_some() {
+        // A private CA is not among those that curl trusts.
+        curl += " --cacert CA.pem";
+        scheme = "https";
+    }
+    let tokens = &config.auth.tokens;
+    if let Some(token) = tokens.iter().find(|token| token.role == Role::Operator).or(tokens.first()) {
+        curl += &format!(" -H \"Authorization: Bearer $(cat '{}')\"", token.token_file.path().display());
+    }
+    // A certificate has names, and nobody is called by an address that means all.
+    let by_name = config.tls.is_some() || address.ip().is_unspecified();
+    let host = match config.server.allowed_hosts.first() {
+        Some(name) if by_name => name.clone(),
+        _ if address.ip().is_unspecified() => format!("127.0.0.1:{}", address.port()),
+        _ => address.to_string(),
+    };
+    (curl, format!("{scheme}://{host}"))
+}
+
 fn welcome(app: &App, config: &Config) -> String {
-    let api = app.url();
-    // A private CA is not among those that curl trusts.
-    let curl = if config.tls.is_some() { "curl -s --cacert CA.pem" } else { "curl -s" };
+    let (curl, api) = example(config, app.address());
     let mut text = format!(
-        "kkt-adapter {}\n\n  API     {api}\n  buffer  {}\n  KKT     virtual\n",
+        "kkt-adapter {}\n\n  API     {}\n  buffer  {}\n  KKT     virtual\n",
         env!("CARGO_PKG_VERSION"),
+        app.url(),
         config.buffer.path().display(),
     );
     if app.is_simulated() {
@@ -102,4 +124,32 @@ fn welcome(app: &App, config: &Config) -> String {
         );
     }
     text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, address: &str) -> (String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kkt.toml");
+        std::fs::write(folder.path().join("token"), "0123456789abcdef").unwrap();
+        std::fs::write(&file, text.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
+        let config = config::load(&Sources { file: Some(file), ..Sources::default() }).unwrap().config;
+        let (curl, api) = example(&config, address.parse().unwrap());
+        (curl.replace(folder.path().to_str().unwrap(), "FOLDER"), api)
+    }
+
+    #[test]
+    fn what_is_printed_at_the_start_can_be_pasted() {
+        let plain = ("curl -s".into(), "http://127.0.0.1:8000".into());
+        assert_eq!(shown("", "127.0.0.1:8000"), plain);
+        let token =
+            "[auth]\ntokens = [{ name = \"ops\", role = \"operator\", token_file = \"FOLDER/token\" }]\n";
+        let bearer = "curl -s -H \"Authorization: Bearer $(cat 'FOLDER/token')\"";
+        assert_eq!(shown(token, "0.0.0.0:8000"), (bearer.into(), "http://127.0.0.1:8000".into()));
+        let named = format!("{token}[server]\nallowed_hosts = [\"till-1.shop.local:8000\"]\n");
+        assert_eq!(shown(&named, "0.0.0.0:8000").1, "http://till-1.shop.local:8000");
+        assert_eq!(shown(&named, "127.0.0.1:8000").1, "http://127.0.0.1:8000");
+    }
 }

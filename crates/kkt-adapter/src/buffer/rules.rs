@@ -135,6 +135,12 @@ pub(crate) fn change(
             document.ended_at = Some(now);
             (by, why)
         }
+        // What the OFD last said stays in the audit; the dead letter says why it is one.
+        Change::Park { by, why } => {
+            document.ended_at = Some(now);
+            document.last_error = Some(format!("set aside by {}: {why}", by.0));
+            (by, why)
+        }
         Change::Requeue { by, why } => {
             document.attempts = 0;
             document.ended_at = None;

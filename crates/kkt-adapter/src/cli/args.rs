@@ -222,6 +222,19 @@ pub enum BreakerCommand {
 pub enum DlqCommand {
     /// List the dead letters
     List(Remote),
+    /// Set aside the first document of a lane, which the OFD does not take, so that the lane goes on
+    ///
+    /// While nothing else is delivered the adapter cannot tell such a document from an OFD that is down: ask the OFD first.
+    Park {
+        /// `receipt_id` of the document; `stuck` in the health names it
+        id: String,
+        /// Why, for the audit trail
+        #[arg(long)]
+        reason: String,
+        /// How to reach the adapter
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Send a dead letter again, its attempts at zero
     Requeue {
         /// `receipt_id` of the dead letter

@@ -119,6 +119,13 @@ pub enum Change {
         /// Why.
         why: String,
     },
+    /// Out of its lane, which it holds up, to the dead-letter queue.
+    Park {
+        /// By whom.
+        by: Actor,
+        /// Why.
+        why: String,
+    },
     /// Back from the dead-letter queue to its lane, attempts at zero.
     Requeue {
         /// By whom.
@@ -145,6 +152,7 @@ impl Change {
             Self::NotPrinted { .. } => Step::NotPrinted,
             Self::PrintUnknown { .. } => Step::PrintUnknown,
             Self::Cancel { .. } => Step::Cancel,
+            Self::Park { .. } => Step::Park,
             Self::Requeue { .. } => Step::Requeue,
             Self::Resolve { .. } => Step::Resolve,
         }

@@ -93,6 +93,8 @@ pub enum Step {
     AttemptFailed,
     /// Refused for good, or out of attempts.
     Die,
+    /// A person takes a printed document that holds up its lane out of it.
+    Park,
     /// A person sends a dead document back to its lane.
     Requeue,
     /// A person closed a dead document with a note.
@@ -112,6 +114,7 @@ impl Step {
             Self::Synced => "synced",
             Self::AttemptFailed => "attempt_failed",
             Self::Die => "die",
+            Self::Park => "park",
             Self::Requeue => "requeue",
             Self::Resolve => "resolve",
         }
@@ -134,6 +137,7 @@ pub const ALLOWED: &[(State, Step, State)] = &[
     (State::Printed, Step::Synced, State::Synced),
     (State::Printed, Step::AttemptFailed, State::Printed),
     (State::Printed, Step::Die, State::Dead),
+    (State::Printed, Step::Park, State::Dead),
     (State::Dead, Step::Requeue, State::Printed),
     (State::Dead, Step::Resolve, State::Dead),
 ];

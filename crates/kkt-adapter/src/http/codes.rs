@@ -47,6 +47,11 @@ pub const CODES: &[Code] = &[
         "nothing_to_send",
         "nothing of the document is left, or was ever there, to be sent: close it with a note",
     ),
+    code(
+        StatusCode::CONFLICT,
+        "holds_up_nothing",
+        "only the first document of a lane, tried in vain, can be set aside",
+    ),
     code(StatusCode::CONFLICT, "shift_conflict", "the shift is already as asked, or cannot be changed now"),
     code(StatusCode::CONFLICT, "sync_running", "a sync is already running: wait for it to end"),
     code(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"),

@@ -3,7 +3,7 @@
 use super::{
     auth::Bearer,
     body,
-    documents::{Because, REASON_MAX, find},
+    documents::{Because, REASON_MAX, Reason, find},
     error::ApiError,
     gate::{access, detached},
     query::{self, Pairs},
@@ -71,6 +71,41 @@ pub async fn resolve(
     request: Request,
 ) -> Result<Response, ApiError> {
     change(app, name, request, Note::read, |Note { note }| Todo { why: note, resolve: true }).await
+}
+
+/// `POST /v1/kkt/receipt/{id}/park {"reason"}`: out of its lane, which it holds up, into the dead letters.
+///
+/// Only the first document of a lane that was tried and did not get through: while nothing else is delivered the adapter
+/// cannot tell such a document from an OFD that is down, and a person who has asked the OFD can. Any other document would
+/// only leave its order (P5), and help nobody.
+pub async fn park(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let bearer = Arc::clone(access(&parts.extensions)?);
+    let why = body::form(&parts, body, &app.ports.options, Reason::read).await?.words();
+    let entry = find(&app, &name, &bearer).await?;
+    let is_head = app.ports.sync.head(&entry.device).is_some_and(|head| head.id == entry.id);
+    if entry.state == DocumentState::Printed && !is_head {
+        let text = "this document holds up nothing: only the first one of a lane that the OFD was sent and did not take \
+                    can be set aside; GET /v1/kkt/worker/status names it";
+        return Err(ApiError::new(StatusCode::CONFLICT, "holds_up_nothing", text));
+    }
+    let (id, by) = (entry.id, bearer.actor());
+    let worker = Arc::clone(&app);
+    let parked = detached(async move {
+        let ports = &worker.ports;
+        ports.buffer.apply(id, Change::Park { by: by.clone(), why: why.clone() }).await?;
+        ports.observer.settled(&entry.pos_id, "dead");
+        let device = entry.device.clone();
+        ports.observer.event(Event::DeadLetter { id, device, action: "parked", by, why });
+        ports.sync.parked(&entry.device, id);
+        find(&worker, &id.to_string(), &bearer).await
+    })
+    .await??;
+    Ok(json(StatusCode::OK, &EntryView::whole(&parked, app.ports.fiscal())))
 }
 
 struct Todo {

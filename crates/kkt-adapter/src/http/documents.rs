@@ -94,6 +94,27 @@ impl Because {
     }
 }
 
+/// Why, where it must be said.
+#[derive(JsonSchema)]
+pub struct Reason {
+    /// Why, for the audit and for those who look at the document later.
+    #[schemars(length(min = 1, max = REASON_MAX), regex(pattern = TEXT))]
+    reason: String,
+}
+
+impl Reason {
+    /// Reads it.
+    pub fn read(form: &mut Form, map: &mut Map<String, Value>) -> Option<Self> {
+        let value = form.required(map, "reason")?;
+        Some(Self { reason: form.text("reason", value, REASON_MAX)? })
+    }
+
+    /// In words.
+    pub fn words(self) -> String {
+        self.reason
+    }
+}
+
 /// `POST /v1/kkt/receipt/{id}/cancel {"reason"?}`.
 pub async fn cancel(
     State(app): State<Shared>,

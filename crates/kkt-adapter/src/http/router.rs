@@ -82,6 +82,7 @@ pub fn routes() -> Vec<Route> {
         post("/v1/kkt/receipt/{id}/cancel", Till, documents::cancel, said::cancel),
         // What a till cannot undo is a person's to decide.
         post("/v1/kkt/receipt/{id}/decide", Control, decide::decide, said::decide),
+        post("/v1/kkt/receipt/{id}/park", Control, dlq::park, said::park),
         get("/v1/kkt/shift", Till, shift::show, said::show_shift),
         post("/v1/kkt/shift/close", Till, shift::close, said::close_shift),
         post("/v1/kkt/shift/open", Till, shift::open, said::open_shift),

@@ -31,6 +31,9 @@ pub struct SyncReport {
 #[error("a sync is already running; wait for it to end")]
 pub struct SyncBusy;
 
+/// The state of a lane that waits for a person's decision on a dead document.
+pub const STOPPED: &str = "stopped";
+
 /// One lane, for people.
 #[derive(Debug, Clone)]
 pub struct LaneView {
@@ -42,6 +45,14 @@ pub struct LaneView {
     pub last_error: Option<String>,
     /// Its first document, if that was tried and did not get through.
     pub head: Option<LaneHead>,
+}
+
+impl LaneView {
+    /// Whether a person must look: it is stopped, or its head is stuck.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        self.state == STOPPED || self.head.is_some_and(|head| head.is_stuck)
+    }
 }
 
 /// A document at the head of its lane that does not get through; nothing behind it is sent.
@@ -85,8 +96,14 @@ pub trait SyncControl: Send + Sync + 'static {
     /// Lanes that need a person: stopped, or with a head that is stuck; at most 100 of them.
     fn stuck(&self) -> Vec<LaneView>;
 
+    /// What is known of the first document of a device's lane, if that was tried and did not get through.
+    fn head(&self, device: &DeviceId) -> Option<LaneHead>;
+
     /// New work for a device: a printed or a requeued document.
     fn wake(&self, device: &DeviceId);
+
+    /// A person took this document out of its lane: the lane forgets it and goes on.
+    fn parked(&self, device: &DeviceId, id: ReceiptId);
 }
 
 /// One breaker, for people.

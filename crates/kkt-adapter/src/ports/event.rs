@@ -47,7 +47,7 @@ pub enum Event {
         id: ReceiptId,
         /// The device.
         device: DeviceId,
-        /// `died`, `requeued`, `resolved`.
+        /// `died`, `parked`, `requeued`, `resolved`.
         action: &'static str,
         /// Who: the program, or a person.
         by: Actor,

@@ -19,8 +19,8 @@ pub use buffer::{
 };
 pub use clock::{Clock, Monotonic, SteadyWall};
 pub use control::{
-    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneHead, LaneView, NetworkStatus, SyncBusy,
-    SyncControl, SyncReport, WorkerView,
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneHead, LaneView, NetworkStatus, STOPPED,
+    SyncBusy, SyncControl, SyncReport, WorkerView,
 };
 pub use event::Event;
 pub use heartbeat::{HeartbeatStatus, HeartbeatView, LinkState, NoHeartbeat};

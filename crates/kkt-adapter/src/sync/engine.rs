@@ -7,10 +7,10 @@ use super::{
     options::SyncOptions,
 };
 use crate::{
-    domain::ids::DeviceId,
+    domain::ids::{DeviceId, ReceiptId},
     ports::{
-        Buffer, BufferError, Clock, LaneView, Observer, OfdClient, SyncBusy, SyncControl, SyncReport,
-        WorkerView,
+        Buffer, BufferError, Clock, LaneHead, LaneView, Observer, OfdClient, STOPPED, SyncBusy, SyncControl,
+        SyncReport, WorkerView,
     },
 };
 use async_trait::async_trait;
@@ -36,9 +36,6 @@ const STUCK_SHOWN: usize = 100;
 
 /// Lanes that `worker` names; the count has no bound.
 const LANES_SHOWN: usize = 1_000;
-
-/// The name of a lane that waits for a person.
-const STOPPED: &str = "stopped";
 
 /// What all lanes share.
 pub(super) struct Shared {
@@ -267,12 +264,21 @@ impl SyncControl for Arc<SyncEngine> {
     fn stuck(&self) -> Vec<LaneView> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let views = lanes.values().map(|lane| self.lane_view(lane));
-        let needs_a_person =
-            |view: &LaneView| view.state == STOPPED || view.head.is_some_and(|head| head.is_stuck);
-        views.filter(needs_a_person).take(STUCK_SHOWN).collect()
+        views.filter(LaneView::needs_a_person).take(STUCK_SHOWN).collect()
+    }
+
+    fn head(&self, device: &DeviceId) -> Option<LaneHead> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.get(device)?.head(self.shared.clock.monotonic())
     }
 
     fn wake(&self, device: &DeviceId) {
         self.wake_lane(device);
+    }
+
+    fn parked(&self, device: &DeviceId, id: ReceiptId) {
+        if let Some(lane) = self.wake_lane(device) {
+            lane.forget(id);
+        }
     }
 }

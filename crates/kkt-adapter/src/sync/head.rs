@@ -31,13 +31,18 @@ impl Head {
     /// The document failed at `now`; `before` is the head as it was. Also says whether the alarm is due.
     pub fn failed(before: Option<Self>, id: ReceiptId, fd: u32, now: Monotonic) -> (Self, bool) {
         let fresh = || Self { id, fd, since: now, tries: 0, alarm_at: Monotonic(now.0 + STUCK_AFTER) };
-        let mut head = before.filter(|head| head.id == id).unwrap_or_else(fresh);
+        let mut head = before.filter(|head| head.is_of(id)).unwrap_or_else(fresh);
         head.tries = head.tries.saturating_add(1);
         let is_due = now >= head.alarm_at;
         if is_due {
             head.alarm_at = Monotonic(now.0 + ALARM_EVERY);
         }
         (head, is_due)
+    }
+
+    /// Whether it is this document.
+    pub fn is_of(&self, id: ReceiptId) -> bool {
+        self.id == id
     }
 
     /// For people.

@@ -89,6 +89,19 @@ impl LaneHandle {
         self.head.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|head| head.view(now))
     }
 
+    /// This document is no longer in the lane.
+    pub fn forget(&self, id: ReceiptId) {
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if head.as_ref().is_some_and(|head| head.is_of(id)) {
+            *head = None;
+        }
+    }
+
+    /// Nothing is in the lane.
+    fn forget_all(&self) {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn set(&self, state: LaneState) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = state;
     }
@@ -134,7 +147,7 @@ impl Lane {
                 continue;
             }
             match self.stretch().await {
-                Ok(Stretch::Empty) => {}
+                Ok(Stretch::Empty) => self.handle.forget_all(),
                 Ok(Stretch::Again) => self.handle.work.store(true, Ordering::Release),
                 Ok(Stretch::Pause(pause)) => self.pause(LaneState::Waiting, asked, pause).await,
                 Ok(Stretch::Stop) => {
@@ -176,6 +189,15 @@ impl Lane {
         }
     }
 
+    /// The next documents; `None`: the lane is to stop. Asked behind the gate too, since a person may have set a document
+    /// aside while the lane waited there.
+    async fn page(&self, turn: usize) -> Result<Option<VecDeque<Outgoing>>, BufferError> {
+        if self.shared.options.on_rejected == OnRejected::Stop && self.has_dead().await? {
+            return Ok(None);
+        }
+        Ok(Some(self.shared.buffer.next(&self.handle.device, None, turn).await?.into()))
+    }
+
     /// From the gate through at most one page of documents.
     async fn stretch(&mut self) -> Result<Stretch, BufferError> {
         if self.shared.options.on_rejected == OnRejected::Stop && self.has_dead().await? {
@@ -200,13 +222,13 @@ impl Lane {
         self.handle.set(LaneState::Sending);
         let began = self.shared.clock.monotonic();
         let turn = if self.shared.gate.is_crowded() { CROWDED_TURN } else { PAGE };
-        let page: VecDeque<Outgoing> = match self.shared.buffer.next(&self.handle.device, None, turn).await {
-            Ok(page) => page.into(),
-            Err(error) => {
+        let page = match self.page(turn).await {
+            Ok(Some(page)) => page,
+            other => {
                 admission.permit.cancel();
                 drop(admission.place);
                 self.shared.gate.notify();
-                return Err(error);
+                return other.map(|_| Stretch::Stop);
             }
         };
         let Some(permit) = self.shared.gate.renew(admission.permit) else {

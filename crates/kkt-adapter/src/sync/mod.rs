@@ -25,7 +25,7 @@
 //! |---|---|
 //! | the OFD, as a whole | its breaker opens; the lanes queue at the `gate`; probes are heads of lanes |
 //! | one document, while others pass | charged, backed off, after `max_attempts` dead |
-//! | one document, while nothing else is sent | nobody can tell it from the row above: alarm and health after 10 minutes (`head`) |
+//! | one document, while nothing else is sent | nobody can tell it from the row above: alarm and health after 10 minutes (`head`); a person may set it aside (`parked`) |
 //! | a device's credentials | its breaker opens; only its lane waits |
 //! | a send panics | counted as ambiguous, same rules |
 //! | the buffer | the lane waits and asks again |

@@ -15,4 +15,4 @@ pub use labels::{OTHER, TILLS_MAX};
 pub use log::{LogError, LogHandle, start_log};
 pub use metrics::Metrics;
 pub use page::Page;
-pub use scrape::scrape;
+pub use scrape::{Read, scrape};

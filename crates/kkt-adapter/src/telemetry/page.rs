@@ -1,7 +1,7 @@
 //! `GET /metrics`.
 
-use super::{Metrics, scrape};
-use crate::ports::{BreakerControl, Buffer, BufferError, Clock, DeviceView, MetricsPage};
+use super::{Metrics, Read, scrape};
+use crate::ports::{BreakerControl, Buffer, BufferError, Clock, DeviceView, LaneView, MetricsPage};
 use async_trait::async_trait;
 use prometheus::TextEncoder;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ pub struct Page {
     pub breakers: Arc<dyn BreakerControl>,
     /// Tells which devices are blocked.
     pub devices: Arc<dyn Fn() -> Vec<DeviceView> + Send + Sync>,
+    /// Tells which lanes are stuck.
+    pub lanes: Arc<dyn Fn() -> Vec<LaneView> + Send + Sync>,
     /// For the age of the oldest document.
     pub clock: Arc<dyn Clock>,
 }
@@ -24,8 +26,9 @@ pub struct Page {
 impl MetricsPage for Page {
     async fn render(&self) -> Result<String, BufferError> {
         let stats = self.buffer.stats().await?;
-        let mut families =
-            scrape(&self.metrics, &stats, &self.breakers.breakers(), &(self.devices)(), self.clock.wall());
+        let (breakers, devices, lanes) = (self.breakers.breakers(), (self.devices)(), (self.lanes)());
+        let read = Read { breakers: &breakers, devices: &devices, lanes: &lanes };
+        let mut families = scrape(&self.metrics, &stats, &read, self.clock.wall());
         families.extend(self.metrics.gather());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         TextEncoder::new()

@@ -5,32 +5,51 @@ use super::{
     metrics::{Metrics, register},
     names::{self, Metric},
 };
-use crate::ports::{BreakerView, DeviceView, Stats};
+use crate::{
+    domain::ids::DeviceId,
+    ports::{BreakerView, DeviceView, LaneView, Stats},
+};
 use circuit_breaker::{Snapshot, State};
 use jiff::Timestamp;
 use prometheus::{CounterVec, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, proto::MetricFamily};
 use std::collections::BTreeMap;
 
-/// The families of buffer, breakers and devices. `metrics` says which tills have labels of their own; `wall` is the time now.
+/// What is read at the scrape, besides the buffer's figures.
+pub struct Read<'a> {
+    /// The breakers.
+    pub breakers: &'a [BreakerView],
+    /// The devices.
+    pub devices: &'a [DeviceView],
+    /// Their lanes.
+    pub lanes: &'a [LaneView],
+}
+
+/// The families of all of it. `metrics` says which tills have labels of their own; `wall` is the time now.
 #[must_use]
-pub fn scrape(
-    metrics: &Metrics,
-    stats: &Stats,
-    breakers: &[BreakerView],
-    devices: &[DeviceView],
-    wall: Timestamp,
-) -> Vec<MetricFamily> {
+pub fn scrape(metrics: &Metrics, stats: &Stats, read: &Read<'_>, wall: Timestamp) -> Vec<MetricFamily> {
     let registry = Registry::new();
     buffer(&registry, metrics, stats, wall);
-    let blocked = gauge(&registry, &names::DEVICE_BLOCKED);
-    for view in devices {
-        let series = blocked.with_label_values(&[metrics.device(view.device.as_str())]);
-        // Of those under one label one that is blocked counts.
-        series.set(series.get().max(i64::from(view.blocked_by.is_some())));
-    }
-    let rows = Rows::of(metrics, breakers);
+    let blocked = read.devices.iter().map(|view| (&view.device, view.blocked_by.is_some()));
+    flags(&registry, &names::DEVICE_BLOCKED, metrics, blocked);
+    let stuck = read.lanes.iter().map(|lane| (&lane.device, lane.needs_a_person()));
+    flags(&registry, &names::LANE_STUCK, metrics, stuck);
+    let rows = Rows::of(metrics, read.breakers);
     rows.write(&registry);
     registry.gather()
+}
+
+/// One series a device; of those under one label one that is set counts.
+fn flags<'a>(
+    registry: &Registry,
+    metric: &Metric,
+    metrics: &Metrics,
+    devices: impl Iterator<Item = (&'a DeviceId, bool)>,
+) {
+    let family = gauge(registry, metric);
+    for (device, is_set) in devices {
+        let series = family.with_label_values(&[metrics.device(device.as_str())]);
+        series.set(series.get().max(i64::from(is_set)));
+    }
 }
 
 fn buffer(registry: &Registry, metrics: &Metrics, stats: &Stats, wall: Timestamp) {

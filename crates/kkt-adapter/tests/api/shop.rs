@@ -19,13 +19,17 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// What the examples name is there: a receipt that was not printed, one of which nobody knows, two dead letters.
+    /// What the examples name is there: a receipt that was not printed, one of which nobody knows, two dead letters,
+    /// one that the OFD does not take.
     pub async fn open() -> Self {
         let sim = simulator().await;
         let mut reject = Rule::reject(7);
         reject.when.document = Some("receipt".into());
         reject.when.pos_id = Some("POS-004".into());
-        sim.set_faults(Plan::ok().rule(reject));
+        let mut fail = Rule::fail(500);
+        fail.when.document = Some("receipt".into());
+        fail.when.pos_id = Some("POS-005".into());
+        sim.set_faults(Plan::ok().rule(reject).rule(fail));
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().display();
         std::fs::write(folder.path().join("operator.token"), OPERATOR).unwrap();
@@ -57,6 +61,13 @@ impl Shop {
         for key in ["pos-004-2026-000003", "pos-004-2026-000004"] {
             self.sell("POS-004", key).await;
         }
+        self.sell("POS-005", "pos-005-2026-000005").await;
+        until("it holds up its lane", async || {
+            let worker = self.get("/v1/kkt/worker/status").await;
+            let mut lanes = worker["lanes"].as_array().unwrap().iter();
+            lanes.any(|lane| lane["device"] == "POS-005" && lane["head"].is_object()).then_some(())
+        })
+        .await;
         for (key, state) in [
             ("pos-003-2026-000011", "print_unknown"),
             ("pos-004-2026-000003", "dead"),

@@ -133,6 +133,7 @@ fn a_change_is_allowed_exactly_where_the_life_cycle_says_so() {
                 Change::NotPrinted { reason: "r".into(), by: person() },
                 Change::PrintUnknown { reason: "r".into() },
                 Change::Cancel { by: person(), why: "w".into() },
+                Change::Park { by: person(), why: "w".into() },
                 Change::Requeue { by: person(), why: "w".into() },
                 Change::Resolve { by: person(), note: "n".into() },
             ];
@@ -248,6 +249,31 @@ fn settle_skips_what_a_person_settled_first() {
         assert_eq!(fine_now.synced_at, Some(bench.clock_wall()));
         let audit = buffer.audit(Some(lost.to_string()), 1).await.unwrap();
         assert_eq!(audit[0].action, "synced_while_dead", "the audit knows that the OFD has it");
+    });
+}
+
+// P2: what a person sets aside is a dead letter like any other, with who and why.
+#[test]
+fn a_document_that_is_set_aside_leaves_its_lane_and_says_who_did_it() {
+    over_both(10, |bench| async move {
+        let buffer = &*bench.buffer;
+        let (first, second) =
+            (print(buffer, entry("key-1"), 1).await, print(buffer, entry("key-2"), 2).await);
+        buffer
+            .apply(first, Change::Park { by: person(), why: "the OFD cannot read it".into() })
+            .await
+            .unwrap();
+        let found = buffer.find(Lookup::Id(first)).await.unwrap().unwrap();
+        let why = format!("set aside by {}: the OFD cannot read it", person().0);
+        assert_eq!((found.state, found.last_error), (State::Dead, Some(why)));
+        let lane = buffer.next(&found.device, None, 10).await.unwrap();
+        assert_eq!(lane.iter().map(|document| document.id).collect::<Vec<_>>(), [second]);
+        let counts = buffer.stats().await.unwrap();
+        assert_eq!((counts.total.pending, counts.total.dead), (1, 1));
+        assert!(counts.oldest_unconfirmed.is_some(), "the 30 days go on");
+        let line = buffer.audit(Some(first.to_string()), 1).await.unwrap().remove(0);
+        let told = (line.action.as_str(), line.actor, line.detail.as_str());
+        assert_eq!(told, ("park", person(), "the OFD cannot read it"));
     });
 }
 

@@ -28,7 +28,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         4 => (0..40_u8, 0..3_u8, any::<bool>())
             .prop_map(|(key, pos, print_now)| Action::Append { key, pos, print_now }),
-        8 => (0..40_u8, 0..8_u8).prop_map(|(document, change)| Action::Apply { document, change }),
+        8 => (0..40_u8, 0..9_u8).prop_map(|(document, change)| Action::Apply { document, change }),
         4 => prop::collection::vec((0..40_u8, 0..3_u8), 1..6).prop_map(|outcomes| Action::Settle { outcomes }),
         1 => Just(Action::Prune),
         1 => (0..400_u16).prop_map(|hours| Action::Later { hours }),
@@ -44,6 +44,7 @@ fn change(number: u8, fd: u32) -> Change {
         4 => Change::PrintUnknown { reason: "no answer".into() },
         5 => Change::Cancel { by: person(), why: "left".into() },
         6 => Change::Requeue { by: person(), why: "again".into() },
+        7 => Change::Park { by: person(), why: "holds up its lane".into() },
         _ => Change::Resolve { by: person(), note: "by hand".into() },
     }
 }

@@ -4,6 +4,7 @@ use super::{
     chrome::Chrome,
     shop::{Setup, Shop},
 };
+use ofd_sim::{Plan, Rule};
 
 #[test]
 fn the_language_follows_the_browser_until_it_is_chosen_and_is_remembered() {
@@ -134,4 +135,86 @@ fn a_dead_letter_that_has_nothing_to_send_offers_no_requeue_and_says_what_to_do(
     page.click("#act-submit");
     page.until("it is closed", "!document.querySelector('#dead .row')");
     page.assert_no_console_errors();
+}
+
+/// Health as it is ten minutes later, without the wait: the lanes whose first document fails are stuck.
+const TEN_MINUTES_LATER: &str = r#"(() => {
+    const real = window.fetch;
+    window.fetch = async (path, options) => {
+        const answer = await real(path, options);
+        if (path !== "/v1/health") return answer;
+        const [health, worker] = [await answer.json(), await (await real("/v1/kkt/worker/status")).json()];
+        const lanes = worker.lanes.filter((lane) => lane.head);
+        health.components.sync.stuck = lanes.map((lane) => ({ ...lane, head: { ...lane.head, failing_for_seconds: 900 } }));
+        return new Response(JSON.stringify(health), { headers: { "Content-Type": "application/json" } });
+    };
+})()"#;
+
+// P2
+#[test]
+fn what_holds_up_the_queue_is_named_in_both_languages_and_a_person_sets_it_aside() {
+    let shop = Shop::open();
+    shop.sell("POS-001");
+    shop.until_delivered();
+    shop.sim.set_faults(Plan::fail_always(500));
+    let first = shop.sell("POS-001")["receipt_id"].as_str().unwrap().to_owned();
+    shop.sim.set_faults(Plan::ok().rule(Rule::poison_key(&first)));
+    shop.sell("POS-001");
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    assert_eq!(
+        page.evaluate("document.getElementById('held').hidden"),
+        true,
+        "seconds are nobody's business"
+    );
+    page.evaluate(TEN_MINUTES_LATER);
+    page.until_says("#causes", "Register POS-001: document ФД 3 has not got through to the OFD for 15 min");
+    page.until_says("#verdict-title", "The shop can sell");
+    page.until_says("#held", "POS-001, ФД 3");
+    page.click("[data-language=ru]");
+    page.until_says(
+        "#causes",
+        "Касса POS-001: документ ФД 3 не проходит в ОФД уже 15 мин и держит остальные",
+    );
+    page.until_says("#held", "Что держит очередь");
+    page.click("[data-language=en]");
+
+    page.click("#held [data-action=park]");
+    page.click("#act-submit");
+    page.until_says("#act-error", "Fill in this field");
+    page.fill("#act-reason", "the OFD cannot read it");
+    page.click("#act-submit");
+    page.until("it is gone", "document.getElementById('held').hidden");
+    page.until_says("#dead", "set aside by anonymous@loopback: the OFD cannot read it");
+    page.until_says("#feed", "set document");
+    // What was behind it goes on.
+    shop.until_delivered();
+    assert_eq!(shop.get(&format!("/v1/kkt/audit?subject={first}"))["audit"][0]["action"], "park");
+    page.assert_no_foreign_requests();
+}
+
+#[test]
+fn only_a_document_that_can_be_the_cause_is_blamed() {
+    let shop = Shop::open();
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    let causes = |ofd: &str, device: &str, lanes: u32, percent: u32| {
+        let script = format!(
+            "import('/assets/verdict.js').then(({{ verdict }}) => verdict({{ components: {{ database: {{ status: 'healthy' }}, \
+             buffer: {{ percent_full: {percent}, dlq_size: 0 }}, kkt: {{ devices: [] }}, \
+             circuit_breaker: {{ breakers: [{{ key: 'ofd', state: '{ofd}' }}, {{ key: 'device:K0', state: '{device}' }}] }}, \
+             sync: {{ stuck: Array.from({{ length: {lanes} }}, (_, n) => ({{ device: `K${{n}}`, state: 'waiting', \
+             head: {{ fiscal_doc_number: 7, failing_for_seconds: 900 }} }})) }} }} }}, {{}}).causes\
+             .map((cause) => `${{cause.level}} ${{cause.text[0]}}`).join())"
+        );
+        page.evaluate(&script).as_str().unwrap().to_owned()
+    };
+    assert_eq!(causes("CLOSED", "CLOSED", 1, 0), "warn laneHeld");
+    assert_eq!(causes("OPEN", "CLOSED", 1, 0), "info ofdOpen,info laneHeld", "with one till nobody can tell");
+    assert_eq!(causes("OPEN", "CLOSED", 2, 0), "info ofdOpen", "two documents at once: it is the OFD");
+    assert_eq!(causes("FORCED_OPEN", "CLOSED", 1, 0), "warn ofdForced");
+    assert_eq!(causes("CLOSED", "OPEN", 1, 0), "warn denied", "its credentials are refused");
+    assert_eq!(causes("OPEN", "CLOSED", 1, 100), "bad full,info ofdOpenFull", "nothing that calms");
 }

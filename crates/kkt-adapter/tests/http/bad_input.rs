@@ -221,9 +221,10 @@ async fn a_sane_request_id_is_taken_over_and_another_is_replaced() {
 #[tokio::test]
 async fn bodies_of_commands_are_checked_like_receipts() {
     let shop = open().await;
-    let cases: [(&str, Value, &str); 6] = [
+    let cases: [(&str, Value, &str); 7] = [
         ("/v1/kkt/shift/open", json!({}), r#"["body","pos_id"]"#),
         ("/v1/kkt/shift/close", json!({"pos_id": 1}), r#"["body","pos_id"]"#),
+        ("/v1/kkt/receipt/x/park", json!({}), r#"["body","reason"]"#),
         ("/v1/kkt/dlq/x/resolve", json!({}), r#"["body","note"]"#),
         ("/v1/kkt/dlq/x/requeue", json!({"reason": 1}), r#"["body","reason"]"#),
         ("/v1/kkt/receipt/x/decide", json!({"printed": 1, "reason": "x"}), r#"["body","printed"]"#),

@@ -1,7 +1,11 @@
 use crate::shop::{Setup, Shop, open, receipt, receipt_of};
 use jiff::ToSpan as _;
+use kkt_adapter::{
+    domain::ids::DeviceId,
+    ports::{LaneHead, LaneView},
+};
 use serde_json::json;
-use std::sync::atomic::Ordering::SeqCst;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 #[tokio::test]
 async fn the_status_has_every_name_that_clients_read() {
@@ -81,6 +85,37 @@ async fn dead_letters_are_listed_requeued_and_resolved_under_a_name() {
         "{audit:?}"
     );
     shop.post("/v1/kkt/dlq/nobody/requeue", json!({})).await.error(404, "not_found");
+}
+
+// P2: with one till the adapter cannot tell a document that the OFD cannot take from an OFD that is down; a person can.
+#[tokio::test]
+async fn only_what_holds_up_its_lane_is_set_aside_and_under_a_name() {
+    let shop = open().await;
+    let id = shop.sell("k1", receipt()).await.ok()["receipt_id"].as_str().unwrap().to_owned();
+    shop.sell("k2", receipt()).await.ok();
+    let path = format!("/v1/kkt/receipt/{id}/park");
+    let body = json!({"reason": "the OFD cannot read it"});
+    shop.post(&path, body.clone()).await.error(409, "holds_up_nothing");
+
+    let failing_for = Duration::from_secs(900);
+    let head = LaneHead { id: id.parse().unwrap(), fd: 2, failing_for, tries: 12, is_stuck: true };
+    let device: DeviceId = "POS-001".parse().unwrap();
+    let lane = LaneView { device: device.clone(), state: "waiting", last_error: None, head: Some(head) };
+    shop.sync.stuck.lock().unwrap().push(lane);
+    shop.post("/v1/kkt/receipt/k2/park", body.clone()).await.error(409, "holds_up_nothing");
+    let parked = shop.post(&path, body.clone()).await.ok();
+    assert_eq!(parked["state"], "dead");
+    assert_eq!(parked["last_error"], "set aside by anonymous@loopback: the OFD cannot read it");
+    assert_eq!(*shop.sync.parked.lock().unwrap(), [(device, head.id)]);
+    assert_eq!(shop.get("/v1/kkt/dlq").await.ok()["dead_letters"][0]["receipt_id"], json!(id));
+    let audit = shop.buffer_audit(&id).await;
+    assert!(
+        audit.iter().any(|(action, actor, _)| action == "park" && actor == "anonymous@loopback"),
+        "{audit:?}"
+    );
+
+    shop.post(&path, body).await.error(409, "wrong_state");
+    shop.post("/v1/kkt/receipt/nobody/park", json!({"reason": "x"})).await.error(404, "not_found");
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ fn table() -> Vec<Row> {
         get("/v1/kkt/receipt/nobody", ALL),
         post("/v1/kkt/receipt/nobody/cancel", json!({}), TILLS),
         post("/v1/kkt/receipt/nobody/decide", json!({"printed": false, "reason": "x"}), OPERATOR),
+        post("/v1/kkt/receipt/nobody/park", json!({"reason": "x"}), OPERATOR),
         get("/v1/kkt/receipts", ALL),
         get("/v1/kkt/shift?pos_id=POS-001", ALL),
         post("/v1/kkt/shift/open", json!({"pos_id": "POS-001"}), TILLS),

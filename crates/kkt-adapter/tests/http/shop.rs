@@ -20,8 +20,8 @@ use kkt_adapter::{
     kkt::virtual_kkt::{Faults, VirtualFleet, VirtualOptions},
     ports::{
         BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, BufferError, Clock, DeviceView,
-        LaneView, Lookup, MetricsPage, Monotonic, NoHeartbeat, Observer, Sale, ShiftState, SyncBusy,
-        SyncControl, SyncReport, Till, TillError, Verdict, WorkerView,
+        LaneHead, LaneView, Lookup, MetricsPage, Monotonic, NoHeartbeat, Observer, Sale, ShiftState,
+        SyncBusy, SyncControl, SyncReport, Till, TillError, Verdict, WorkerView,
     },
 };
 use reqwest::{Method, StatusCode};
@@ -135,6 +135,7 @@ pub struct Lanes {
     pub busy: AtomicBool,
     pub woken: Mutex<Vec<DeviceId>>,
     pub stuck: Mutex<Vec<LaneView>>,
+    pub parked: Mutex<Vec<(DeviceId, ReceiptId)>>,
 }
 
 #[async_trait]
@@ -154,8 +155,14 @@ impl SyncControl for Lanes {
     fn stuck(&self) -> Vec<LaneView> {
         self.stuck.lock().unwrap().clone()
     }
+    fn head(&self, device: &DeviceId) -> Option<LaneHead> {
+        self.stuck.lock().unwrap().iter().find(|lane| lane.device == *device)?.head
+    }
     fn wake(&self, device: &DeviceId) {
         self.woken.lock().unwrap().push(device.clone());
+    }
+    fn parked(&self, device: &DeviceId, id: ReceiptId) {
+        self.parked.lock().unwrap().push((device.clone(), id));
     }
 }
 

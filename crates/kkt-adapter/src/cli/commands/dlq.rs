@@ -1,4 +1,4 @@
-//! `dlq list | requeue | resolve`.
+//! `dlq list | park | requeue | resolve`.
 
 use super::print;
 use crate::cli::{
@@ -31,19 +31,22 @@ pub async fn dlq(command: DlqCommand) -> Result<ExitCode, Failure> {
                 rows => table(rows, COLUMNS),
             });
         }
+        DlqCommand::Park { id, reason, remote } => {
+            order(&remote, &["v1", "kkt", "receipt", &id, "park"], &json!({ "reason": reason })).await?;
+        }
         DlqCommand::Requeue { id, reason, remote } => {
             let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-            order(&remote, &id, "requeue", &body).await?;
+            order(&remote, &["v1", "kkt", "dlq", &id, "requeue"], &body).await?;
         }
         DlqCommand::Resolve { id, note, remote } => {
-            order(&remote, &id, "resolve", &json!({ "note": note })).await?;
+            order(&remote, &["v1", "kkt", "dlq", &id, "resolve"], &json!({ "note": note })).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn order(remote: &Remote, id: &str, verb: &str, body: &Value) -> Result<(), Failure> {
-    let answer = Adapter::new(remote)?.post(&["v1", "kkt", "dlq", id, verb], body).await?;
+async fn order(remote: &Remote, path: &[&str], body: &Value) -> Result<(), Failure> {
+    let answer = Adapter::new(remote)?.post(path, body).await?;
     print(remote, &answer, fields);
     Ok(())
 }

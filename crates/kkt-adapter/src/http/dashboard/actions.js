@@ -15,6 +15,7 @@ const ACTIONS = {
   "force-closed": { title: "forceClosed", text: "forceClosedText", path: breaker("force-closed"), fields: [reason] },
   release: { title: "release", text: "releaseText", path: breaker("release"), fields: [optional] },
   reset: { title: "reset", text: "resetText", path: breaker("reset"), fields: [optional] },
+  park: { title: "park", text: "parkText", path: (target) => `/v1/kkt/receipt/${part(target.id)}/park`, fields: [reason] },
   requeue: { title: "requeue", text: "requeueText", path: (target) => `/v1/kkt/dlq/${part(target.id)}/requeue`, fields: [optional] },
   resolve: { title: "resolve", text: "resolveText", path: (target) => `/v1/kkt/dlq/${part(target.id)}/resolve`, fields: [{ ...reason, name: "note", label: "note" }] },
   printed: {

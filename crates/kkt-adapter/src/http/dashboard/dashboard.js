@@ -3,7 +3,7 @@
 import { actions } from "./actions.js";
 import { get, post, remove } from "./api.js";
 import { nameOf, renderBreakers, tickBreakers } from "./breakers.js";
-import { STATUSES, openPaper, renderDead, renderReceipts, renderUnknown } from "./documents.js";
+import { STATUSES, openPaper, renderDead, renderHeld, renderReceipts, renderUnknown } from "./documents.js";
 import { $, h, say, show } from "./dom.js";
 import { Live } from "./live.js";
 import { renderFigures, renderTills, renderVerdict } from "./overview.js";
@@ -45,6 +45,7 @@ function render() {
   renderFigures(state);
   renderTills(state);
   renderBreakers(state, act);
+  renderHeld(state, act);
   if (state.receipts) {
     renderReceipts(state);
     renderDead(state, act);
@@ -75,7 +76,7 @@ function happened(name, data) {
 function sentence({ name, data }) {
   if (name === "breaker") return t("feedBreaker", nameOf(data.key), t(data.from), t(data.to), half(data.reason));
   if (name === "command") return t("feedCommand", nameOf(data.key), t(data.command).replace("…", ""), data.by, data.why);
-  if (name === "dead_letter") return t({ died: "feedDied", requeued: "feedRequeued" }[data.action] ?? "feedResolved", data.receipt_id, data.action === "died" ? half(data.why) : data.by, data.why);
+  if (name === "dead_letter") return t({ died: "feedDied", parked: "feedParked", requeued: "feedRequeued" }[data.action] ?? "feedResolved", data.receipt_id, data.action === "died" ? half(data.why) : data.by, data.why);
   return name === "receipt" ? t("feedUnknown", data.device) : t("feedLost");
 }
 

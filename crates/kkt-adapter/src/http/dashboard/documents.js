@@ -2,7 +2,7 @@
 
 import { get, part } from "./api.js";
 import { $, badge, h, keyed, say, show } from "./dom.js";
-import { clock, half, number, status, t } from "./texts.js";
+import { clock, half, number, span, status, t } from "./texts.js";
 
 const LOOKS = {
   accepted: { icon: "wait", level: "info" },
@@ -14,6 +14,7 @@ const LOOKS = {
   dead: { icon: "bad", level: "bad" },
   cancelled: { icon: "off", level: "none" },
 };
+const HELD_SHOWN = 5;
 export const STATUSES = Object.keys(LOOKS);
 
 const word = (name) => badge(LOOKS[name] ?? LOOKS.accepted, status(name));
@@ -67,6 +68,22 @@ export function renderUnknown(state, act) {
   keyed($("unknown-list"), state.unknown, (entry) => entry.receipt_id, (entry) => [entry.last_error, operator, t("dead")], (entry) =>
     row(entry, operator && lever("printed", "wasPrinted", entry, act, true), operator && lever("not-printed", "wasNotPrinted", entry, act)));
   show($("unknown"), state.unknown.length > 0);
+}
+
+/** The first documents of lanes that have not got through for long; what health tells of them is enough. */
+export function renderHeld(state, act) {
+  const operator = state.session?.role === "operator";
+  const lanes = state.health.components.sync.stuck.filter((lane) => lane.state !== "stopped" && lane.head).slice(0, HELD_SHOWN);
+  keyed($("held-list"), lanes, (lane) => lane.head.receipt_id, (lane) => [lane, operator, t("dead")], ({ device, last_error, head }) => {
+    const entry = { receipt_id: head.receipt_id, idempotency_key: `${device}, ${t("fd")} ${head.fiscal_doc_number}` };
+    return h("li", { class: "row", data: { receipt: head.receipt_id } },
+      h("div", { class: "row-head" }, h("strong", {}, entry.idempotency_key), h("span", {}, t("heldFor", span(head.failing_for_seconds)))),
+      last_error && h("p", { class: "error-text" }, half(last_error)),
+      h("p", { class: "quiet small" }, `${t("attempts", head.tries)} · ${head.receipt_id}`),
+      h("div", { class: "buttons" }, h("button", { type: "button", class: "link", data: { control: "open" }, "aria-label": `${t("facts")} ${entry.idempotency_key}`, onclick: () => openPaper(head.receipt_id) }, t("facts")),
+        operator && lever("park", "park", entry, act)));
+  });
+  show($("held"), lanes.length > 0);
 }
 
 function facts(entry) {

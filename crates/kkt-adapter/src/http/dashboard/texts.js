@@ -56,6 +56,10 @@ const TEXTS = {
   old: ["Самый старый чек ждёт ОФД {0}; закон даёт 30 дней.", "The oldest receipt has waited for the OFD for {0}; the law allows 30 days."],
   oldDo: ["Узнайте у ОФД и интернет-провайдера, когда связь вернётся. Осталось: {0}.", "Ask the OFD and the Internet provider when the link will be back. Left: {0}."],
   tooOldDo: ["Срок вышел: касса может быть заблокирована ФН. Срочно свяжитесь с ОФД и сервисным центром.", "The time is over: the fiscal memory may block the register. Call the OFD and the service centre at once."],
+  laneHeld: ["Касса {0}: документ ФД {1} не проходит в ОФД уже {2} и держит остальные.", "Register {0}: document ФД {1} has not got through to the OFD for {2} and holds up the others."],
+  laneHeldDo: ["Магазин продаёт. Спросите ОФД об этом документе. Если ОФД работает, а документ не берёт, отложите его ниже, в «Что держит очередь»: остальные уйдут.", "The shop sells. Ask the OFD about this document. If the OFD works and does not take it, set it aside below, under “What holds up the queue”: the others will go."],
+  laneStopped: ["Касса {0}: отправка остановлена, пока не решено, что делать с отвергнутым документом.", "Register {0}: nothing is sent until somebody decides about a dead letter."],
+  laneStoppedDo: ["Магазин продаёт. Верните документ в очередь или закройте его ниже, в «Отвергнутые документы»: остальные уйдут.", "The shop sells. Requeue or close it below, under “Dead letters”: the others will go."],
   deadSome: [{ one: "{0} документ не принят ОФД.", few: "{0} документа не приняты ОФД.", many: "{0} документов не приняты ОФД." }, { one: "{0} document was not accepted by the OFD.", other: "{0} documents were not accepted by the OFD." }],
   deadSomeDo: ["Посмотрите причину ниже, в «Отвергнутые документы», и верните в очередь или закройте.", "See the reason below, under “Dead letters”, and requeue or close them."],
 
@@ -135,6 +139,13 @@ const TEXTS = {
   printsBlocked: ["Ждёт решения", "Waits for a decision"],
   printsUnknown: ["Ещё не печатала", "Nothing printed yet"],
   tillsEmpty: ["Касса появится здесь с первым чеком.", "A till appears here with its first receipt."],
+
+  heldTitle: ["Что держит очередь", "What holds up the queue"],
+  heldText: ["Документ напечатан, но ОФД его не принял, а за ним ждут другие. Если ОФД не отвечает вообще, дело не в документе: подождите.", "It is printed, but the OFD has not taken it, and others wait behind it. If the OFD does not answer at all, it is not the document: wait."],
+  heldFor: ["не проходит уже {0}", "has not got through for {0}"],
+  park: ["Отложить…", "Set aside…"],
+  parkText: ["Документ уйдёт в «Отвергнутые документы», остальные отправятся. Закон по-прежнему требует его доставить: разберитесь с ОФД и верните его в очередь.", "The document goes to the dead letters and the others are sent. By law it must still be delivered: settle it with the OFD and requeue it."],
+  feedParked: ["{1} отложил документ {0}: {2}", "{1} set document {0} aside: {2}"],
 
   dead: ["Отвергнутые документы", "Dead letters"],
   nothingToSend: ["Отправлять нечего: фискального документа нет. Сверьте ленту и кабинет ОФД, затем закройте с пометкой.", "There is nothing to send: it has no fiscal document. Compare the paper and the OFD's cabinet, then close it with a note."],

@@ -32,6 +32,7 @@ export function verdict(health, buffer) {
     else add(severe, ["trouble", device.device, { own: device.trouble }], ["troubleDo"]);
   }
   links(components.circuit_breaker.breakers, full, add);
+  if (!full) held(components, add);
   if (!full && percent !== null && percent >= FULL_SOON) add("warn", ["fullSoon", percent], ["fullSoonDo"]);
   const oldest = buffer?.oldest_pending_seconds ?? 0;
   if (oldest > OLD) {
@@ -51,6 +52,22 @@ export function verdict(health, buffer) {
     title = "cannotSell";
   }
   return { level, title, causes };
+}
+
+/**
+ * Lanes that their first document holds up. Where several are while the OFD does not answer, it is the OFD; where the OFD
+ * refuses the device, that is said already.
+ */
+function held({ sync, circuit_breaker: circuit }, add) {
+  const state = new Map(circuit.breakers.map((one) => [one.key, one.state]));
+  const down = ["OPEN", "HALF_OPEN"].includes(state.get("ofd"));
+  const open = (device) => ["OPEN", "HALF_OPEN", "FORCED_OPEN"].includes(state.get(`device:${device}`));
+  for (const lane of sync.stuck.filter((one) => one.state === "stopped").slice(0, 3)) add("warn", ["laneStopped", lane.device], ["laneStoppedDo"]);
+  const lanes = sync.stuck.filter((one) => one.state !== "stopped" && one.head && !open(one.device));
+  if (state.get("ofd") === "FORCED_OPEN" || (down && lanes.length > 1)) return;
+  for (const { device, head } of lanes.slice(0, 3)) {
+    add(down ? "info" : "warn", ["laneHeld", device, String(head.fiscal_doc_number), { span: head.failing_for_seconds }], ["laneHeldDo"]);
+  }
 }
 
 /** With a full buffer nothing is printed and kept any more, so the sentences that calm a person would be wrong. */

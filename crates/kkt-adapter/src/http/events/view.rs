@@ -69,7 +69,7 @@ pub struct DeadLetterEvent<'a> {
     at: Time,
     receipt_id: ReceiptId,
     device: &'a DeviceId,
-    /// `died`, `requeued`, `resolved`.
+    /// `died`, `parked`, `requeued`, `resolved`.
     action: &'static str,
     by: &'a str,
     why: &'a str,

@@ -12,7 +12,7 @@ mod watch;
 
 pub use self::{
     breakers::{force_closed, force_open, history, list_breakers, release, reset, show_breaker},
-    dead_letters::{list_dead_letters, requeue, resolve},
+    dead_letters::{list_dead_letters, park, requeue, resolve},
     documents::{cancel, decide, list_receipts, show_receipt},
     pages::{asset, docs, openapi, root},
     receipts::sell,

@@ -1,7 +1,7 @@
 use super::{Operation, Tag, example, id, list};
 use crate::http::{
     dlq::Note,
-    documents::Because,
+    documents::{Because, Reason},
     view::{DeadLetters, EntryView},
 };
 use schemars::json_schema;
@@ -13,6 +13,20 @@ pub fn list_dead_letters() -> Operation {
         .optional("resolved", resolved, None, "Also those that a person has closed.")
         .json::<DeadLetters<'_>>(200, "A page.", example!("listDeadLetters"));
     list(operation, None)
+}
+
+pub fn park() -> Operation {
+    let operation = Operation::new("parkReceipt", Tag::DeadLetters, "Set aside what holds up its lane")
+        .text(
+            "For the first document of a lane, after it was sent in vain. While nothing else is delivered the adapter cannot \
+             tell a document that the OFD cannot take from an OFD that is down; ask the OFD first. The document becomes a dead \
+             letter and still awaits its confirmation; what is behind it goes on. With `sync.on_rejected = \"stop\"` the \
+             lane goes on once the dead letter is closed. `requeue` takes it back.",
+        )
+        .body::<Reason>(json!({ "reason": "the OFD cannot read it, ticket 1743" }))
+        .json::<EntryView<'_>>(200, "It is a dead letter.", example!("parkReceipt"))
+        .errors(&["wrong_state", "holds_up_nothing"]);
+    id(operation, "pos-005-2026-000005")
 }
 
 pub fn requeue() -> Operation {
