@@ -113,6 +113,17 @@ mod tests {
         assert_eq!((core.published().slack, core.published().failures), (Some(0), Some(1)));
     }
 
+    // B19: the next failure opens, so it has to be told.
+    #[test]
+    fn failures_that_reach_a_lowered_threshold_are_no_longer_counted_outside() {
+        let mut core = Core::new(Arc::new(Config::new()), Tick::from_nanos(0), 0);
+        (0..2).for_each(|_| call(&mut core, Outcome::FAILURE, 0));
+        assert_eq!(core.published().failures, Some(2));
+        let lowered = Arc::new(Config::new().failure_threshold(2));
+        core.step(Tick::from_nanos(0), Input::Configure(lowered));
+        assert_eq!((core.published().failures, core.published().slack), (None, Some(0)));
+    }
+
     #[test]
     fn successes_alone_are_told_until_they_fill_a_count_window() {
         let mut core = core(Config::new().window(window()));
