@@ -313,7 +313,7 @@ pub struct View {
     pub counts: Counts,
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

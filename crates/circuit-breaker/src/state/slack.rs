@@ -78,7 +78,7 @@ impl Core {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::super::{Input, Outcome};
     use super::*;
