@@ -1,7 +1,7 @@
 //! FORCED_OPEN: rejects everything until a person releases it (B1).
 #![allow(clippy::unwrap_used)]
 
-use circuit_breaker::{CircuitBreaker, ManualClock, State};
+use circuit_breaker::{CircuitBreaker, ManualClock, Rule, State};
 use std::time::Duration;
 
 fn breaker(clock: &ManualClock) -> CircuitBreaker {
@@ -16,6 +16,7 @@ fn forced_open_rejects_everything_until_it_is_released() {
     clock.advance(Duration::from_secs(86_400));
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!((rejected.state(), rejected.retry_after()), (State::ForcedOpen, Duration::from_secs(1)));
+    assert_eq!(rejected.reason().rule, Rule::ForcedOpen); // B19c
     assert!(breaker.release());
     assert_eq!(breaker.state(), State::Closed);
     assert!(breaker.try_acquire().is_ok());

@@ -149,6 +149,26 @@ fn the_ramp_lets_every_kth_call_through_step_by_step() {
     assert_eq!(breaker.state(), State::Closed);
 }
 
+// B19b: also where 100 is no multiple of the share.
+#[test]
+fn the_ramp_lets_exactly_its_share_through() {
+    for percent in [1, 7, 30, 67, 99] {
+        let clock = ManualClock::new();
+        let breaker = CircuitBreaker::builder()
+            .failure_threshold(1)
+            .success_threshold(1)
+            .ramp(Ramp::new([percent], 1_000))
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        breaker.try_acquire().unwrap().failure();
+        clock.advance(Duration::from_secs(60));
+        breaker.try_acquire().unwrap().success();
+        let through = (0..1_000).filter(|_| breaker.call(|| Ok::<_, ()>(())).is_ok()).count();
+        assert_eq!(through, usize::from(percent) * 10, "{percent} %");
+    }
+}
+
 // B19b: CLOSED's own rules hold in the ramp.
 #[test]
 fn a_trip_in_the_ramp_opens_again() {

@@ -170,6 +170,15 @@ fn of_two_breakers_the_first_is_not_charged_when_the_second_rejects() {
     assert_eq!([snapshot.successes, snapshot.failures, snapshot.ignored, snapshot.abandoned], [0; 4]);
 }
 
+// B11: what a log needs to tell a late call from others.
+#[test]
+fn a_permit_shows_the_generation_that_granted_it() {
+    let breaker = breaker(&ManualClock::new(), OnDrop::Neutral);
+    breaker.reset();
+    let permit = breaker.try_acquire().unwrap();
+    assert_eq!(format!("{permit:?}"), "Permit { generation: 1, .. }");
+}
+
 // B20
 #[test]
 fn a_classifier_sees_the_result_and_the_elapsed_time_and_decides() {

@@ -149,6 +149,24 @@ async fn a_classifier_says_what_responses_mean() {
     assert_eq!(breaker.explain().cause.as_deref(), Some("server error"));
 }
 
+// B20: also where nothing else needs the call to be timed.
+#[tokio::test]
+async fn a_classifier_sees_how_long_the_response_took() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock, OnDrop::Neutral);
+    let layer = CircuitBreakerLayer::new(breaker.clone()).classifier(|_: &Result<(), &str>, took| {
+        if took >= Duration::from_secs(3) { Verdict::failure() } else { Verdict::Success }
+    });
+    let mut service = layer.layer(service_fn(|took| {
+        clock.advance(took);
+        std::future::ready(Ok(()))
+    }));
+    service.ready().await.unwrap().call(Duration::from_secs(2)).await.unwrap();
+    assert_eq!(breaker.state(), State::Closed);
+    service.ready().await.unwrap().call(Duration::from_secs(3)).await.unwrap();
+    assert_eq!((breaker.snapshot().successes, breaker.state()), (1, State::Open));
+}
+
 // R3
 #[tokio::test(start_paused = true)]
 async fn with_back_pressure_readiness_waits_until_probing_is_allowed() {

@@ -218,6 +218,19 @@ fn slow_calls_open_the_circuit_by_their_rate() {
     assert_eq!(snapshot.explanation.reason.rule, Rule::SlowCallRate);
 }
 
+// B3: slow calls alone wait for it too.
+#[test]
+fn a_success_that_completes_minimum_calls_opens_the_circuit_by_the_slow_rate() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock, slow_window());
+    slow_call(&breaker, &clock, Duration::from_secs(1));
+    slow_call(&breaker, &clock, Duration::from_secs(1));
+    calls(&breaker, 1, true);
+    assert_eq!(breaker.state(), State::Closed);
+    calls(&breaker, 1, true);
+    assert_eq!(breaker.explain().reason.rule, Rule::SlowCallRate);
+}
+
 // B9
 #[test]
 fn a_slow_probe_is_a_failure_unless_configured_otherwise() {

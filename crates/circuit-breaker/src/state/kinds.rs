@@ -242,7 +242,11 @@ impl Grant {
         let generation = if low_bits == current & SHADOW_MASK { current } else { current.wrapping_sub(1) };
         let tracked = self.mark & SHADOW_TRACKED != 0;
         let grant = Grant::told(generation & super::GENERATION_MASK, self.started, 0, tracked);
-        (self.mark & SHADOWED != 0).then_some(grant)
+        self.is_shadowed().then_some(grant)
+    }
+
+    fn is_shadowed(&self) -> bool {
+        self.mark & SHADOWED != 0
     }
 
     /// Nanoseconds from the start of the call to `now`, if it is timed.

@@ -77,3 +77,87 @@ impl Core {
         published
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Input, Outcome};
+    use super::*;
+    use crate::config::{Config, Window};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    fn core(config: Config) -> Core {
+        Core::new(Arc::new(config.failure_threshold(Config::NEVER)), Tick::from_nanos(0), 0)
+    }
+
+    fn call(core: &mut Core, outcome: Outcome, took_ns: u64) {
+        let at = Tick::from_nanos(0);
+        let grant = core.step(at, Input::Acquire).admission.expect("an answer").expect("a permit");
+        core.step(at, Input::Finish(grant, outcome, Some(took_ns)));
+    }
+
+    fn window() -> Window {
+        Window::count(10).minimum_calls(4).failure_rate_threshold(100.0)
+    }
+
+    // A word to compare is cheap, a lock is not: what decides nothing is not told.
+    #[test]
+    fn successes_of_a_breaker_that_has_nothing_to_forget_are_neither_told_nor_timed() {
+        let mut core = core(Config::new());
+        let published = core.published();
+        assert_eq!((published.slack, published.failures, published.deadline), (None, Some(0), Tick::MAX));
+        assert_eq!((published.told, published.timed, published.checked), (false, false, false));
+        call(&mut core, Outcome::FAILURE, 0);
+        assert_eq!((core.published().slack, core.published().failures), (Some(0), Some(1)));
+    }
+
+    // B19: the next failure opens, so it has to be told.
+    #[test]
+    fn failures_that_reach_a_lowered_threshold_are_no_longer_counted_outside() {
+        let mut core = Core::new(Arc::new(Config::new()), Tick::from_nanos(0), 0);
+        (0..2).for_each(|_| call(&mut core, Outcome::FAILURE, 0));
+        assert_eq!(core.published().failures, Some(2));
+        let lowered = Arc::new(Config::new().failure_threshold(2));
+        core.step(Tick::from_nanos(0), Input::Configure(lowered));
+        assert_eq!((core.published().failures, core.published().slack), (None, Some(0)));
+    }
+
+    #[test]
+    fn successes_alone_are_told_until_they_fill_a_count_window() {
+        let mut core = core(Config::new().window(window()));
+        assert_eq!(core.published().slack, Some(10));
+        (0..3).for_each(|_| call(&mut core, Outcome::Success, 0));
+        assert_eq!(core.published().slack, Some(7));
+        (0..7).for_each(|_| call(&mut core, Outcome::Success, 0));
+        assert_eq!((core.published().slack, core.published().deadline), (None, Tick::MAX));
+    }
+
+    // B3: the success that completes minimum_calls decides.
+    #[test]
+    fn with_a_failed_or_slow_call_in_the_window_successes_decide_nothing_but_for_the_one_that_completes_minimum_calls()
+     {
+        let slow = window().slow_call_duration(Duration::from_secs(1)).slow_call_rate_threshold(100.0);
+        for (outcome, took_ns) in [(Outcome::FAILURE, 0), (Outcome::Success, SECOND_NS)] {
+            let mut core = core(Config::new().window(slow.clone()));
+            call(&mut core, outcome, took_ns);
+            assert_eq!(core.published().slack, Some(2));
+            (0..3).for_each(|_| call(&mut core, Outcome::Success, 0));
+            assert_eq!(core.published().slack, Some(10));
+            assert!(core.published().timed && core.published().checked);
+        }
+    }
+
+    #[test]
+    fn in_a_time_window_successes_decide_nothing_until_its_bucket_ends() {
+        let window = Window::time(3, Duration::from_secs(1)).minimum_calls(4).failure_rate_threshold(100.0);
+        let mut core = core(Config::new().window(window));
+        let published = core.published();
+        assert_eq!((published.slack, published.deadline), (Some(u32::MAX), Tick::from_nanos(SECOND_NS)));
+        assert!(published.checked && !published.timed);
+        core.step(Tick::from_nanos(5 * SECOND_NS / 2), Input::Look);
+        call(&mut core, Outcome::Success, 0);
+        assert_eq!(core.published().deadline, Tick::from_nanos(3 * SECOND_NS));
+    }
+}

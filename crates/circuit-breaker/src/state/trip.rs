@@ -70,9 +70,7 @@ impl Trip {
         let (Some(window), Some(rules)) = (&self.window, &config.window) else {
             return if self.consecutive == 0 { None } else { Some(0) };
         };
-        match window.slack(rules) {
-            None if self.consecutive > 0 => Some(0),
-            slack => slack,
-        }
+        // `None` is a window full of successes: one came last, so there are no failures in a row to forget.
+        window.slack(rules)
     }
 }
