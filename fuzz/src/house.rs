@@ -6,13 +6,18 @@ use circuit_breaker::CircuitBreaker;
 use jiff::{Timestamp, tz::TimeZone};
 use kkt_adapter::{
     buffer::MemoryBuffer,
-    domain::{document::Identity, entry::Actor, ids::DeviceId, receipt::Taxation},
+    domain::{
+        document::Identity,
+        entry::Actor,
+        ids::{DeviceId, ReceiptId},
+        receipt::Taxation,
+    },
     fiscalize::{Fiscalizer, Options},
     http::{AllowedHosts, EventLimits, EventLog, HttpOptions, HttpPorts, Role, TokenEntry, Tokens, router},
     kkt::virtual_kkt::{VirtualFleet, VirtualOptions},
     ports::{
-        BreakerCommand, BreakerControl, BreakerError, BreakerView, BufferError, Clock, MetricsPage,
-        Monotonic, NoHeartbeat, Silent, SyncBusy, SyncControl, SyncReport, WorkerView,
+        BreakerCommand, BreakerControl, BreakerError, BreakerView, BufferError, Clock, LaneHead, LaneView,
+        MetricsPage, Monotonic, NoHeartbeat, Silent, SyncBusy, SyncControl, SyncReport, WorkerView,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -49,7 +54,14 @@ impl SyncControl for NoLanes {
     fn worker(&self) -> WorkerView {
         WorkerView { running: true, lanes: Vec::new(), lane_count: 0 }
     }
-    fn wake(&self, _: &DeviceId, _: bool) {}
+    fn stuck(&self) -> Vec<LaneView> {
+        Vec::new()
+    }
+    fn head(&self, _: &DeviceId) -> Option<LaneHead> {
+        None
+    }
+    fn wake(&self, _: &DeviceId) {}
+    fn parked(&self, _: &DeviceId, _: ReceiptId) {}
 }
 
 struct OneBreaker(CircuitBreaker);
@@ -120,6 +132,7 @@ impl House {
             role: Role::Operator,
             pos_ids: Vec::new(),
             secret: SECRET.into(),
+            expires: None,
         });
         let options = HttpOptions {
             allowed_hosts: AllowedHosts::new(["till.shop.local".into()]),

@@ -41,6 +41,7 @@ pub fn answer(data: &[u8]) {
         fd: 42,
         attempts: 0,
         wire: Vec::new(),
+        request_id: None,
     };
     let object: Option<Map<String, Value>> =
         answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok());

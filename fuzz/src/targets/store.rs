@@ -127,6 +127,7 @@ impl Place {
                 hash: receipt.hash(),
                 receipt: Some(receipt.clone()),
                 notes: Vec::new(),
+                request_id: None,
                 created_at: jiff::Timestamp::from_second(1_795_447_820).expect("a second of 2026"),
             };
             buffer.append(buffer.reserve().expect("room"), new, true).await.expect("stored");
