@@ -19,7 +19,8 @@ pub struct MutantsArgs {
     /// Only the k-th of n parts, as k/n with k from 0.
     #[arg(long)]
     shard: Option<String>,
-    /// Only the mutants whose name matches this regular expression.
+    /// Only the mutants whose name matches this regular expression (and those that delete a field: cargo-mutants 27 adds
+    /// them whatever it is).
     #[arg(long)]
     only: Option<String>,
 }

@@ -84,7 +84,7 @@ fn a_shadow_reports_what_it_would_have_done_and_decides_nothing() {
         .build()
         .unwrap();
     let mut events = breaker.subscribe(8);
-    let early = breaker.try_acquire().unwrap();
+    let (early, also_early) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
     for _ in 0..3 {
         breaker.try_acquire().unwrap().failure();
     }
@@ -96,12 +96,32 @@ fn a_shadow_reports_what_it_would_have_done_and_decides_nothing() {
         EventKind::ShadowTransition { to: State::Open, .. }
     ));
     clock.advance(Duration::from_secs(60));
-    early.failure(); // B11 holds in the shadow too.
+    // B11 holds in the shadow too, whether it is seen to probe before the outcome or by it.
+    early.failure();
+    assert_eq!(breaker.snapshot().shadow.unwrap().state, State::HalfOpen);
+    also_early.failure();
     assert_eq!(breaker.snapshot().shadow.unwrap().state, State::HalfOpen);
     breaker.try_acquire().unwrap().cancel();
     breaker.call(|| Ok::<_, ()>(())).unwrap();
     assert_eq!(breaker.snapshot().shadow.unwrap().state, State::Closed);
     assert_eq!(breaker.snapshot().successes, 1);
+}
+
+// B19a
+#[test]
+fn a_shadow_charges_calls_that_hang_and_no_others() {
+    let clock = ManualClock::new();
+    let breaker = CircuitBreaker::builder()
+        .shadow(Config::new().failure_threshold(1).overdue_after(Duration::from_secs(8)))
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    breaker.try_acquire().unwrap().success();
+    clock.advance(Duration::from_secs(9));
+    assert_eq!(breaker.snapshot().shadow.unwrap().state, State::Closed);
+    let _hanging = breaker.try_acquire().unwrap();
+    clock.advance(Duration::from_secs(9));
+    assert_eq!(breaker.snapshot().shadow.unwrap().state, State::Open);
 }
 
 #[test]

@@ -140,7 +140,7 @@ mod tests {
      {
         let slow = window().slow_call_duration(Duration::from_secs(1)).slow_call_rate_threshold(100.0);
         for (outcome, took_ns) in [(Outcome::FAILURE, 0), (Outcome::Success, SECOND_NS)] {
-            let mut core = core(Config::new().window(slow.clone()));
+            let mut core = core(Config::new().window(slow));
             call(&mut core, outcome, took_ns);
             assert_eq!(core.published().slack, Some(2));
             (0..3).for_each(|_| call(&mut core, Outcome::Success, 0));
