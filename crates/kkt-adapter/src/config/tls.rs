@@ -122,7 +122,7 @@ impl TlsIdentity {
         }
     }
 
-    /// What people should know if it has expired, or does within [`EXPIRES_SOON`].
+    /// What people should know if it has expired, or does within a fortnight.
     #[must_use]
     pub fn expiry_warning(&self, now: Timestamp) -> Option<String> {
         let expires = self.expires()?;
