@@ -117,7 +117,9 @@ impl Shop {
         let deadline = Instant::now() + PATIENCE * 3;
         loop {
             let mut waiting = Vec::new();
-            for state in ["printing", "buffered", "printed"] {
+            // In the order in which a document passes them: asked the other way round, one that moves on in between is
+            // in neither answer.
+            for state in ["buffered", "printing", "printed"] {
                 let page = self.get(life, &format!("/v1/kkt/receipts?status={state}&limit=1")).await.unwrap();
                 let rows = page["receipts"].as_array().unwrap_or_else(|| panic!("{page}"));
                 waiting.extend(rows.first().cloned());
