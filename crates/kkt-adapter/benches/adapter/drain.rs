@@ -14,9 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Tills that sell meanwhile, where any do.
-const TILLS: usize = 10;
-/// Receipts a second that they ring up, all together: a busy chain of shops behind one adapter.
+/// Receipts a second that the tills ring up meanwhile, one till at each device, all together: a busy chain of shops behind
+/// one adapter. Evenly, since a lane cannot pass more than one document in the time that the OFD takes to answer.
 pub const ARRIVALS_PER_SECOND: usize = 100;
 
 /// One backlog.
@@ -67,14 +66,14 @@ pub fn run(root: &Path, args: &Args, case: Case) -> Value {
         _ => simulator.set_faults(&format!(r#"{{"fault":"latency","delay_ms":{ofd_ms}}}"#)),
     }
     let stop = AtomicBool::new(false);
-    let pause = Duration::from_micros(1_000_000 / (ARRIVALS_PER_SECOND / TILLS) as u64);
+    let pause = Duration::from_secs(1) * devices as u32 / ARRIVALS_PER_SECOND as u32;
     let (drained_in, confirmed, sold) = std::thread::scope(|scope| {
-        let sell = || load(adapter.address, (TILLS, TILLS), pause, Until::Told(&stop), "meanwhile").0;
+        let sell = || load(adapter.address, (devices, devices), pause, Until::Told(&stop), "meanwhile").0;
         let tills = selling.then(|| scope.spawn(sell));
         let before = control.pending();
         let began = Instant::now();
         control.breaker("release");
-        while control.pending() > if selling { TILLS as u64 } else { 0 } {
+        while control.pending() > if selling { devices as u64 } else { 0 } {
             std::thread::park_timeout(Duration::from_millis(5));
         }
         let drained_in = began.elapsed();
