@@ -256,6 +256,23 @@ fn failures_counted_without_the_lock_are_all_told_to_the_core() {
     });
 }
 
+// B19, B3: a lowered threshold holds for the next outcome, whoever is just counting one.
+#[test]
+fn failures_that_reach_a_lowered_threshold_open_the_circuit_whatever_the_order() {
+    model(|| {
+        let (breaker, _) = breaker(config().failure_threshold(5));
+        let fail = |breaker: CircuitBreaker| breaker.call(|| Err::<(), _>(())).unwrap_err();
+        fail(breaker.clone());
+        let thread = in_thread(&breaker, move |breaker| fail(breaker));
+        breaker.set_config(config().failure_threshold(3)).unwrap();
+        fail(breaker.clone());
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        // One came after the configuration, and it was at the latest the third.
+        assert_eq!((s.state, s.failures, s.opens), (State::Open, 3, 1));
+    });
+}
+
 // B4
 #[test]
 fn a_success_that_races_with_a_failure_leaves_none_or_one_in_a_row() {

@@ -1,7 +1,7 @@
 // The adapter's own sentences are English: what it says most often, in Russian. What is not known here stays as it is.
 
 const SENTENCES = [
-  [/(\d+) failures in a row \(threshold (\d+)\)/, "$1 отказов подряд (порог $2)"],
+  [/(\d+) failures? in a row \(threshold (\d+)\)/, "$1 отказов подряд (порог $2)"],
   [/(\d+) of (\d+) calls failed/, "$1 из $2 вызовов не удались"],
   [/(\d+) of (\d+) calls were slow/, "$1 из $2 вызовов были медленными"],
   [/a probe failed after (\d+) of (\d+) successes/, "проба не удалась (до неё успешных $1 из $2)"],
