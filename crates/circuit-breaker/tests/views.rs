@@ -196,3 +196,34 @@ async fn a_panic_in_the_drop_of_a_future_that_has_ended_is_a_failure() {
     let snapshot = breaker.snapshot();
     assert_eq!((snapshot.failures, snapshot.abandoned, snapshot.state), (1, 0, State::Open));
 }
+
+// B17: whatever other threads do, what a snapshot says of state and generation is of one moment.
+#[test]
+fn a_snapshot_taken_while_others_command_and_fail_is_one_cut() {
+    let breaker = breaker(&ManualClock::new());
+    let breaker = &breaker;
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            scope.spawn(move || {
+                for _ in 0..20_000 {
+                    match thread {
+                        0 => breaker.force_open("test"),
+                        _ => drop(breaker.try_acquire().map(|permit| permit.failure())),
+                    }
+                    breaker.reset();
+                }
+            });
+        }
+        let mut last = breaker.snapshot();
+        for _ in 0..5_000 {
+            let now = breaker.snapshot();
+            assert_eq!((now.explanation.to, now.explanation.generation), (now.state, now.generation));
+            let (opened, is_open) = (now.last_opened.as_ref(), now.state == State::Open);
+            assert!(!is_open || opened == Some(&now.explanation));
+            assert!(opened.is_none_or(|opened| opened.generation <= now.generation));
+            assert!(now.generation >= last.generation && now.opens >= last.opens);
+            assert_eq!(now.retry_after.is_some(), matches!(now.state, State::Open | State::ForcedOpen));
+            last = now;
+        }
+    });
+}

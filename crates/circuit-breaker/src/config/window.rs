@@ -9,7 +9,7 @@ pub enum Shape {
     /// The last this many calls (1 to 1,000,000); two bits each.
     Count(u32),
     /// The calls of the last `buckets` (1 to 3,600) stretches of time of `bucket` each, the running one included;
-    /// twelve bytes a bucket, whatever the number of calls.
+    /// twelve bytes a bucket, whatever the number of calls (which is counted up to 4,294,967,295).
     Time {
         /// How many stretches.
         buckets: u32,
