@@ -395,13 +395,40 @@ fn a_reload_names_exactly_the_settings_that_need_a_restart() {
         format!("[[kkt.device]]\nid=\"k\"\npos_ids=[{tills}]\n[server]\nrequest_timeout=\"30s\"\n")
     };
     let before = Given::file(&device("\"A\"")).good();
-    let needing = |text: &str| Given::file(text).good().needing_restart(&before.values).collect::<Vec<_>>();
+    let needing = |text: &str| Given::file(text).good().needing_restart(&before).collect::<Vec<_>>();
     // The same elsewhere in the file, and what SIGHUP takes over.
     let same =
         format!("# moved\n{}[telemetry]\nlog=\"debug\"\n[breaker]\nfailure_threshold=7", device("\"A\""));
     assert_eq!(needing(&same), Vec::<&str>::new());
     assert_eq!(needing(&device("\"A\", \"B\"")), ["kkt.device"]);
     assert_eq!(needing("[server]\nmax_connections=9"), ["server.max_connections", "kkt.device"]);
+}
+
+#[test]
+fn a_reload_takes_over_tokens_wherever_they_are_named_and_names_a_changed_ca_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["one", "two"] {
+        std::fs::write(at(name), format!("the-token-{name}")).unwrap();
+    }
+    let authority = || rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap().cert.pem();
+    std::fs::write(at("ca.pem"), authority()).unwrap();
+    let text = |token: &str, pos_id: &str| {
+        format!(
+            "[ofd]\nbase_url=\"https://ofd\"\nca_file=\"{ca}\"\ntoken_file=\"{token}\"\n\
+             [heartbeat]\nurl=\"https://erp\"\ntoken_file=\"{token}\"\n\
+             [[kkt.device]]\nid=\"k\"\npos_ids=[\"{pos_id}\"]\ntoken_file=\"{token}\"\n",
+            ca = at("ca.pem"),
+            token = at(token),
+        )
+    };
+    let before = Given::file(&text("one", "A")).good();
+    let needing = |text: &str| Given::file(text).good().needing_restart(&before).collect::<Vec<_>>();
+    assert_eq!(needing(&text("two", "A")), Vec::<&str>::new());
+    assert_eq!(needing(&text("two", "B")), ["kkt.device"]);
+    // The same path with other content.
+    std::fs::write(at("ca.pem"), authority()).unwrap();
+    assert_eq!(needing(&text("one", "A")), ["ofd.ca_file"]);
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub struct App {
     till: Fiscalizer,
     engine: Arc<SyncEngine>,
     breakers: Arc<Breakers>,
+    ofd: Arc<HttpOfd>,
+    heartbeat: Option<Arc<Heartbeat>>,
     http: Arc<HttpOptions>,
     certificates: Option<Arc<Certificates>>,
     events: Arc<http::EventLog>,
@@ -83,7 +85,8 @@ impl App {
             OfdKind::Simulator => Some(simulator(config)?),
             OfdKind::Http => None,
         };
-        let client = ofd(config, simulator.as_ref(), clock.clone(), observer.clone())?;
+        let ofd = ofd(config, simulator.as_ref(), clock.clone(), observer.clone())?;
+        let client: Arc<dyn OfdClient> = ofd.clone();
 
         let breakers = Breakers::new(
             convert::breaker(&config.breaker),
@@ -126,11 +129,13 @@ impl App {
             clock: clock.clone(),
             fiscal,
         };
-        let heartbeat: Arc<dyn HeartbeatStatus> = match convert::heartbeat(&config.heartbeat) {
-            Some(options) => {
-                let heartbeat = Arc::new(Heartbeat::new(options, its_ports)?);
+        let heartbeat = convert::heartbeat(&config.heartbeat);
+        let heartbeat =
+            heartbeat.map(|options| Heartbeat::new(options, its_ports)).transpose()?.map(Arc::new);
+        let heartbeat_status: Arc<dyn HeartbeatStatus> = match &heartbeat {
+            Some(heartbeat) => {
                 background.spawn(heartbeat.clone().run());
-                heartbeat
+                heartbeat.clone()
             }
             None => Arc::new(NoHeartbeat),
         };
@@ -142,7 +147,7 @@ impl App {
             buffer: store.clone(),
             sync: Arc::new(engine.clone()),
             breakers: breakers.clone(),
-            heartbeat,
+            heartbeat: heartbeat_status,
             metrics: Arc::new(Page {
                 metrics,
                 buffer: store,
@@ -181,6 +186,8 @@ impl App {
             till,
             engine,
             breakers,
+            ofd,
+            heartbeat,
             http: http_options,
             certificates,
             events,
@@ -222,12 +229,17 @@ impl App {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Takes over what can change while it runs: the tokens, the TLS certificate, the breakers' numbers.
+    /// Takes over what can change while it runs: the tokens of the API, for the OFD and for the ERP, the TLS certificate,
+    /// the breakers' numbers.
     ///
     /// # Errors
-    /// A certificate or a breaker number that is impossible; what stands before it was taken over.
+    /// A token, certificate or breaker number that is impossible; what stands before it was taken over.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.http.tokens.replace(convert::tokens(&config.auth));
+        self.ofd.set_tokens(&convert::ofd_tokens(config))?;
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.set_token(convert::heartbeat_token(&config.heartbeat).as_deref())?;
+        }
         match (&self.certificates, &config.tls) {
             (Some(certificates), Some(files)) => certificates.take(files.clone())?,
             (None, None) => {}
@@ -278,17 +290,12 @@ fn ofd(
     simulator: Option<&Simulator>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
-) -> anyhow::Result<Arc<dyn OfdClient>> {
+) -> anyhow::Result<Arc<HttpOfd>> {
     let given = || config.ofd.base_url.clone().unwrap_or_default();
-    let tokens = config.kkt.device.iter().filter_map(|device| {
-        let token = device.token_file.as_ref()?.expose().to_owned();
-        Some((convert::device_id(device), token))
-    });
     let options = HttpOfdOptions {
         base_url: simulator.map_or_else(given, Simulator::base_url),
         timeout: config.ofd.timeout,
-        token: config.ofd.token_file.as_ref().map(|file| file.expose().to_owned()),
-        device_tokens: tokens.collect(),
+        tokens: convert::ofd_tokens(config),
         fiscal: simulator.is_none(),
         roots: convert::roots(config.ofd.ca_file.as_ref()),
     };

@@ -2,7 +2,7 @@
 
 use super::{App, supervisor::Supervisor};
 use crate::{
-    config::{self, Config, Loaded, LogFormat, Role, Sources, Values},
+    config::{self, Config, Loaded, LogFormat, Role, Sources},
     telemetry::{self, LogHandle},
 };
 use anyhow::Context;
@@ -14,27 +14,27 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// What kept it from starting.
 pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
-    let Loaded { config, warnings, values } = loaded;
+    let config = &loaded.config;
     let json = config.telemetry.log_format == LogFormat::Json;
     let log = telemetry::start_log(&config.telemetry.log, json)?;
-    warn(&warnings);
+    warn(&loaded.warnings);
     // Before anything is started, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let app = App::start(&config).await?;
+    let app = App::start(config).await?;
     if !app.fiscal() {
         tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
     }
     // A closed standard output is no reason not to serve.
-    let _ = std::io::stdout().write_all(welcome(&app, &config).as_bytes());
+    let _ = std::io::stdout().write_all(welcome(&app, config).as_bytes());
     let supervisor = Supervisor::from_environment();
     supervisor.ready();
     let name = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = hang_up.recv() => reload(&app, sources, &log, &values),
+            _ = hang_up.recv() => reload(&app, sources, &log, &loaded),
             () = supervisor.beats() => {}
         }
     };
@@ -46,7 +46,7 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
 }
 
 /// Takes over what can change while it runs. A configuration with a fault changes nothing.
-fn reload(app: &App, sources: &Sources, log: &LogHandle, at_start: &Values) {
+fn reload(app: &App, sources: &Sources, log: &LogHandle, at_start: &Loaded) {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(error) => return tracing::error!(%error, "SIGHUP: the configuration stays as it was"),

@@ -1,7 +1,14 @@
 //! Checked values by key, each with its origin, and how the structs take them.
 
 use super::rules;
-use super::{auth::Token, error::Origin, key::Value, kkt::Device, secret::SecretFile, tls::CaFile};
+use super::{
+    auth::Token,
+    error::Origin,
+    key::{Key, Kind, Value},
+    kkt::Device,
+    secret::SecretFile,
+    tls::CaFile,
+};
 use jiff::Timestamp;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -29,15 +36,17 @@ impl Values {
         self.by_key.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
-    /// Whether a key has the same value in both, wherever it came from.
+    /// Whether a key has the same value in both, wherever it came from; of a list of tables, what needs a restart.
     #[must_use]
-    pub fn agree(&self, other: &Self, key: &str) -> bool {
-        let (mine, theirs) = (self.tables(key), other.tables(key));
-        self.value(key) == other.value(key)
+    pub fn agree(&self, other: &Self, key: &Key) -> bool {
+        let (mine, theirs) = (self.tables(key.path), other.tables(key.path));
+        let items = if let Kind::Tables(items, _) = key.kind { items() } else { &[] };
+        self.value(key.path) == other.value(key.path)
             && mine.len() == theirs.len()
-            && mine.iter().zip(theirs).all(|(a, b)| {
-                a.by_key.keys().eq(b.by_key.keys()) && a.by_key.keys().all(|key| a.agree(b, key))
-            })
+            && mine
+                .iter()
+                .zip(theirs)
+                .all(|(a, b)| items.iter().filter(|item| !item.reloadable).all(|item| a.agree(b, item)))
     }
 
     /// The tables of a list.

@@ -278,6 +278,11 @@ impl Devices {
         device
     }
 
+    /// The driver of a device in use, if it was opened.
+    pub fn driver(&self, id: &DeviceId) -> Option<Arc<dyn KktDriver>> {
+        locked(&self.0).get(id)?.driver.get().cloned()
+    }
+
     /// All of them, by name.
     pub fn all(&self) -> Vec<Arc<Device>> {
         let mut all: Vec<_> = locked(&self.0).values().cloned().collect();

@@ -109,13 +109,18 @@ impl Room {
         Ok(device)
     }
 
-    /// The shift of a till's device, as the device has it.
+    /// The shift of a till's device, as the device has it. Asking makes no device: one that was never used has had no
+    /// shift (P10: reads are what any page in the shop's browser can send).
     pub(super) async fn shift(&self, pos_id: PosId) -> Result<(DeviceId, ShiftState), TillError> {
-        let device = self.devices.get(&self.fleet.device_of(&pos_id)?);
-        let driver = self.open_driver(&device).await.map_err(kkt)?;
+        let device = self.fleet.device_of(&pos_id)?;
+        let driver = match self.devices.driver(&device) {
+            Some(driver) => driver,
+            None if !self.fleet.exists(&device) => return Ok((device, ShiftState::Closed { last: 0 })),
+            None => self.driver_of(&device).await.map_err(kkt)?,
+        };
         // `shift` needs no print lock; its answer is not kept, since it may be older than the next document.
         match tokio::time::timeout(self.options.find_timeout, driver.shift()).await {
-            Ok(shift) => Ok((device.id.clone(), shift?)),
+            Ok(shift) => Ok((device, shift?)),
             Err(_) => Err(kkt(Refusal::Device(super::refusal::no_answer(self.options.find_timeout)))),
         }
     }

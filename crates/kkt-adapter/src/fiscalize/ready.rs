@@ -11,7 +11,7 @@ use crate::{
     domain::{
         document::DocumentKind,
         entry::{Actor, Change, NewEntry},
-        ids::{PosId, ReceiptId},
+        ids::{DeviceId, PosId, ReceiptId},
         lifecycle::State,
         receipt::BodyHash,
     },
@@ -53,11 +53,16 @@ impl Room {
         if let Some(driver) = device.driver.get() {
             return Ok(Arc::clone(driver));
         }
-        if let Some(last_fd) = self.buffer.last_fd(&device.id).await? {
-            self.fleet.floor(&device.id, last_fd);
-        }
-        let driver = self.fleet.driver(&device.id).map_err(|error| Refusal::Device(error.to_string()))?;
+        let driver = self.driver_of(&device.id).await?;
         Ok(Arc::clone(device.driver.get_or_init(|| driver)))
+    }
+
+    /// The driver of a device that need not be in use yet.
+    pub(super) async fn driver_of(&self, device: &DeviceId) -> Result<Arc<dyn KktDriver>, Refusal> {
+        if let Some(last_fd) = self.buffer.last_fd(device).await? {
+            self.fleet.floor(device, last_fd);
+        }
+        self.fleet.driver(device).map_err(|error| Refusal::Device(error.to_string()))
     }
 
     /// The shift, asked for if it is not known.

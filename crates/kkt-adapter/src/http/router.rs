@@ -126,7 +126,7 @@ pub fn router(ports: HttpPorts) -> Router {
     let table = routes();
     let areas = table.iter().map(|route| (route.path, route.area)).collect();
     let methods = table.iter().map(|route| (route.path, route.method.clone())).collect();
-    let door = Door::new(ports.options.wrong_tokens_max);
+    let door = Door::new(ports.options.wrong_tokens_max, ports.options.tls);
     let app: Shared = Arc::new(App { ports, areas, methods, door });
     table
         .into_iter()
