@@ -60,24 +60,20 @@ impl Room {
         notes: Vec<String>,
         request_id: RequestId,
     ) -> Result<Sale, TillError> {
-        let device = self.devices.get(&self.fleet.device_of(&receipt.pos_id)?);
+        let device = self.fleet.device_of(&receipt.pos_id)?;
         let place = match self.buffer.reserve() {
             Ok(place) => place,
             // A retry needs no place: what is stored already is answered although the buffer is full.
-            Err(full @ BufferError::Full { .. }) => {
-                return match self.buffer.find(Lookup::Key(key)).await? {
-                    Some(entry) => self.known(entry, receipt, hash).await,
-                    None => Err(full.into()),
-                };
-            }
+            Err(full @ BufferError::Full { .. }) => return self.known_or(full, key, receipt, hash).await,
             Err(error) => return Err(error.into()),
         };
+        let device = self.devices.get(&device);
         device.used_by(&receipt.pos_id);
         let id = ReceiptId::new();
         let pos_id = receipt.pos_id.clone();
         let entry = NewEntry {
             id,
-            key,
+            key: key.clone(),
             kind: DocumentKind::Receipt,
             pos_id: pos_id.clone(),
             device: device.id.clone(),
@@ -89,16 +85,21 @@ impl Room {
         };
         // Nothing in the way: taken and about to be printed in one commit.
         let bench = device.try_lock().filter(|b| b.is_ready(&device, self.clock.monotonic(), &self.options));
-        match self.buffer.append(place, entry, bench.is_some()).await? {
-            Appended::Stored => {
+        match self.buffer.append(place, entry, bench.is_some()).await {
+            Ok(Appended::Stored) => {
                 device.count_unprinted();
                 let to = if bench.is_some() { State::Printing } else { State::Accepted };
                 tracing::info!(device = %device.id, receipt_id = %id, to = to.as_str(), "document taken");
             }
-            Appended::Known(entry) => {
+            Ok(Appended::Known(entry)) => {
                 drop(bench);
                 return self.known(*entry, receipt, hash).await;
             }
+            Err(full @ BufferError::Full { .. }) => {
+                drop(bench);
+                return self.known_or(full, key, receipt, hash).await;
+            }
+            Err(error) => return Err(error.into()),
         }
         crate::fail_point::hit("sell.appended");
         let (kind, state) = (DocumentKind::Receipt, State::Accepted);
@@ -108,6 +109,20 @@ impl Room {
             None => self.print_in_turn(&device, &job, State::Accepted).await?,
         };
         self.sale(&job, ended, &notes).await
+    }
+
+    /// Answers a retry, although the buffer is full; what is not stored is refused.
+    async fn known_or(
+        self: &Arc<Self>,
+        full: BufferError,
+        key: IdempotencyKey,
+        receipt: Receipt,
+        hash: BodyHash,
+    ) -> Result<Sale, TillError> {
+        match self.buffer.find(Lookup::Key(key)).await? {
+            Some(entry) => self.known(entry, receipt, hash).await,
+            None => Err(full.into()),
+        }
     }
 
     /// Goes on with what an earlier request under the key began.
@@ -133,7 +148,7 @@ impl Room {
     /// Waits for the print lock, in order, and prints; gives up the wait after `print_timeout` or at the stop.
     async fn print_in_turn(
         self: &Arc<Self>,
-        device: &Device,
+        device: &Arc<Device>,
         job: &Job,
         state: State,
     ) -> Result<Ended, BufferError> {
@@ -155,7 +170,8 @@ impl Room {
                     let why = refusal.reason();
                     self.tell_state(device, job, State::Accepted, State::Buffered, &why);
                 }
-                Err(BufferError::NotAllowed { .. }) => {}
+                // A person was quicker: nobody will print it.
+                Err(BufferError::NotAllowed { .. }) => return Ok(Ended::Changed),
                 Err(error) => return Err(error),
             }
         }

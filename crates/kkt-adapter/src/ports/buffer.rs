@@ -161,13 +161,14 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// How full the buffer is, in percent with two decimals, never rounded up to 100.
+    /// How full the buffer is, in percent with two decimals, never rounded up to 100; 100 too when documents of our own
+    /// are past the capacity.
     #[must_use]
     pub fn percent_full(&self) -> f64 {
         if self.capacity == 0 {
             return 100.0;
         }
-        let hundredths = u128::from(self.used) * 10_000 / u128::from(self.capacity);
+        let hundredths = u128::from(self.used.min(self.capacity)) * 10_000 / u128::from(self.capacity);
         hundredths as f64 / 100.0
     }
 
@@ -206,6 +207,13 @@ pub trait Buffer: Send + Sync + 'static {
     /// # Errors
     /// [`BufferError::Full`], [`BufferError::Failed`].
     fn reserve(&self) -> Result<Place, BufferError>;
+
+    /// Reserves a place for a document of our own (a shift's opening or closing), past the capacity and the floor of free
+    /// disk: without it what is in the buffer could not be printed, and never leave it. How far past is bounded.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    fn reserve_own(&self) -> Result<Place, BufferError>;
 
     /// Stores a document as `accepted`, or straight as `printing` (both steps in one transaction, both audited),
     /// if `print_now`.

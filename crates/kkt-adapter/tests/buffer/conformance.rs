@@ -325,6 +325,25 @@ fn capacity_counts_dead_rows_and_reserved_places() {
     });
 }
 
+// P7: what is in the buffer leaves it only by being printed, and that needs an open shift.
+#[test]
+fn documents_of_our_own_have_places_past_the_capacity_and_not_without_bound() {
+    over_both(1, |bench| async move {
+        let buffer = &*bench.buffer;
+        accept(buffer, entry("key-1")).await;
+        buffer.reserve().unwrap_err();
+        let mut places: Vec<_> = (0..1_000).map(|_| buffer.reserve_own().unwrap()).collect();
+        let refused = buffer.reserve_own().unwrap_err();
+        assert!(matches!(refused, BufferError::Full { .. }), "{refused}");
+        let stored = buffer.append(places.remove(0), entry("key-2"), true).await.unwrap();
+        assert!(matches!(stored, Appended::Stored));
+        drop(places);
+        assert_eq!(buffer.stats().await.unwrap().percent_full(), 100.0);
+        drop(buffer.reserve_own().expect("places that were dropped are free again"));
+        buffer.reserve().unwrap_err();
+    });
+}
+
 #[test]
 fn the_figures_follow_every_change() {
     over_both(100, |bench| async move {

@@ -126,6 +126,9 @@ impl Buffer for Pages {
     fn reserve(&self) -> Result<Place, BufferError> {
         self.inner.reserve()
     }
+    fn reserve_own(&self) -> Result<Place, BufferError> {
+        self.inner.reserve_own()
+    }
     fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {
         self.inner.append(place, entry, print_now)
     }
@@ -227,7 +230,8 @@ impl Shop {
                 total: Kopecks(0),
             };
             let by = Actor::system();
-            let printed = Change::Printed { fiscal: Box::new(fiscal), wire: b"{}".to_vec(), by };
+            let why = String::new();
+            let printed = Change::Printed { fiscal: Box::new(fiscal), wire: b"{}".to_vec(), by, why };
             self.buffer.apply(id, printed).await.unwrap();
         }
     }
