@@ -49,8 +49,7 @@ pub async fn guide(Path(name): Path<String>, headers: HeaderMap) -> Result<Respo
 fn page(guide: &Source) -> String {
     let (contents, body) = render(guide.text);
     let title = contents.first().map_or(guide.name, |heading| heading.text.as_str());
-    let links = contents.iter().skip(1).filter(|heading| !heading.anchor.is_empty());
-    let links = links.fold(String::new(), |mut links, Heading { anchor, text }| {
+    let links = contents.iter().skip(1).fold(String::new(), |mut links, Heading { anchor, text }| {
         let _ = writeln!(links, "<a href=\"#{anchor}\">{text}</a>");
         links
     });
@@ -61,7 +60,7 @@ fn page(guide: &Source) -> String {
         .replace("{{body}}", &body)
 }
 
-/// A heading: the anchor that stands before it, or nothing, and its text as HTML.
+/// A heading: the anchor before it, else one made of its words; and its text as HTML.
 struct Heading {
     anchor: String,
     text: String,
@@ -69,49 +68,57 @@ struct Heading {
 
 /// The text as HTML, and its headings. The text is our own, so that HTML in it is taken as it stands.
 fn render(text: &str) -> (Vec<Heading>, String) {
+    let events: Vec<Event<'_>> = Parser::new_ext(text, Options::ENABLE_TABLES).collect();
     let mut headings: Vec<Heading> = Vec::new();
-    let mut anchor = String::new();
-    let mut in_heading = false;
+    let mut anchor = None;
     let mut dead_link = false;
-    let events: Vec<Event<'_>> = Parser::new_ext(text, Options::ENABLE_TABLES)
-        .filter_map(|event| {
-            match &event {
-                Event::InlineHtml(tag) => {
-                    if let Some(id) = tag.strip_prefix("<a id=\"").and_then(|rest| rest.strip_suffix("\">")) {
-                        id.clone_into(&mut anchor);
-                    }
-                }
-                Event::Start(Tag::Heading { .. }) => {
-                    headings.push(Heading { anchor: std::mem::take(&mut anchor), text: String::new() });
-                    in_heading = true;
-                }
-                Event::End(TagEnd::Heading(_)) => in_heading = false,
-                Event::Text(text) | Event::Code(text) if in_heading => {
-                    let heading = headings.last_mut().expect("a heading has begun");
-                    html::push_html(&mut heading.text, [Event::Text(text.clone())].into_iter());
-                }
-                _ => {}
-            }
-            match event {
-                Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
-                    let dest_url = address(&dest_url);
-                    dead_link = dest_url.is_none();
-                    dest_url.map(|dest_url| Event::Start(Tag::Link { link_type, dest_url, title, id }))
-                }
-                // What is no page here stays as a word.
-                Event::End(TagEnd::Link) if std::mem::take(&mut dead_link) => None,
-                other => Some(other),
-            }
-        })
-        .collect();
+    let shown = events.iter().enumerate().filter_map(|(at, event)| match event.clone() {
+        Event::InlineHtml(tag) => {
+            let id = tag.strip_prefix("<a id=\"").and_then(|rest| rest.strip_suffix("\">"));
+            anchor = id.map(str::to_owned).or(anchor.take());
+            Some(Event::InlineHtml(tag))
+        }
+        Event::Start(Tag::Heading { level, classes, attrs, .. }) => {
+            let words = words(&events[at + 1..]);
+            let id = anchor.is_none().then(|| slug(&words).into());
+            let anchor = anchor.take().unwrap_or_else(|| slug(&words));
+            let mut text = String::new();
+            html::push_html(&mut text, [Event::Text(words.into())].into_iter());
+            headings.push(Heading { anchor, text });
+            Some(Event::Start(Tag::Heading { level, id, classes, attrs }))
+        }
+        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            let dest_url = address(&dest_url);
+            dead_link = dest_url.is_none();
+            dest_url.map(|dest_url| Event::Start(Tag::Link { link_type, dest_url, title, id }))
+        }
+        // What is no page here stays as a word.
+        Event::End(TagEnd::Link) if std::mem::take(&mut dead_link) => None,
+        other => Some(other),
+    });
     let mut body = String::with_capacity(text.len() * 2);
-    html::push_html(&mut body, events.into_iter());
+    html::push_html(&mut body, shown);
     // What is wider than a phone is scrolled, by keys too.
     let body = body
         .replace("<pre>", "<pre tabindex=\"0\">")
         .replace("<table>", "<div class=\"scroll\" tabindex=\"0\"><table>")
         .replace("</table>", "</table></div>");
     (headings, body)
+}
+
+/// The words of the heading that `events` go on with.
+fn words(events: &[Event<'_>]) -> String {
+    let inside = events.iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
+    let words = inside.filter_map(|event| match event {
+        Event::Text(text) | Event::Code(text) => Some(text.as_ref()),
+        _ => None,
+    });
+    words.collect()
+}
+
+fn slug(words: &str) -> String {
+    let letters = words.to_lowercase().replace(' ', "-");
+    letters.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
 }
 
 /// Where a link of the guide leads among the pages: `migrating.md#import` is `migrating#import`.
