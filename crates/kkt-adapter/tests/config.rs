@@ -193,8 +193,14 @@ fn unknown_names_are_refused_with_the_nearest_known_one_and_never_with_their_val
     for (text, hint) in [
         ("[brekaer]\nfailure_threshold = 5", "did you mean breaker?"),
         ("[breaker]\nmax_lanes = 5", "did you mean sync.max_lanes?"),
-        ("[ofd]\ntoken = \"hunter2-hunter2\"", "no such setting"),
+        ("[ofd]\ntoken = \"hunter2-hunter2\"", "did you mean ofd.token_file?"),
+        ("[heartbeat]\ntoken = \"hunter2-hunter2\"", "did you mean heartbeat.token_file?"),
+        ("[server]\nlisten_address = \"hunter2\"", "did you mean server.listen?"),
+        ("[server.tls]\ncert = \"hunter2\"", "did you mean server.tls.cert_file?"),
+        ("[buffer]\npath = \"hunter2\"", "`kkt-adapter config default` lists all settings"),
         ("[[kkt.device]]\nid = \"a\"\npos_id = [\"hunter2\"]\npos_ids = [\"P\"]", "did you mean pos_ids?"),
+        ("[kkt.device]\nid = \"hunter2\"", "kkt.device ("),
+        ("[kkt.device]\nid = \"hunter2\"", "each under its own [[kkt.device]]"),
         ("breaker = 3", "must be a table, [breaker]"),
         ("[breaker]\nbackoff = \"fixed\"", "must be a table, [breaker.backoff]"),
     ] {
@@ -204,6 +210,23 @@ fn unknown_names_are_refused_with_the_nearest_known_one_and_never_with_their_val
     }
     let refusal = Given::nothing().variable("KKT_BREAKER__FAILURE_TRESHOLD", "5").refusal();
     contains(&refusal, &["KKT_BREAKER__FAILURE_TRESHOLD", "did you mean KKT_BREAKER__FAILURE_THRESHOLD?"]);
+}
+
+#[test]
+fn what_is_missing_in_a_table_of_a_list_is_placed_at_the_table() {
+    let refusal = Given::file(
+        "[kkt]\n[[kkt.device]]\nid = \"a\"\npos_ids = [\"P\"]\n\n[[kkt.device]]\nid = \"b\"\npos_ids = [\"P2\"]\nidentity.inn = \"7707083893\"\n",
+    )
+    .refusal();
+    contains(&refusal, &["kkt.device[1].identity.rn_kkt (", "config.toml:6): is missing"]);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("t");
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    let tokens = format!("[auth]\ntokens = [{{name = \"till\", role = \"pos\", token_file = {token:?}}}]");
+    contains(
+        &Given::file(&tokens).refusal(),
+        &["auth.tokens[0].pos_ids (", "config.toml:2): must name the tills"],
+    );
 }
 
 #[test]

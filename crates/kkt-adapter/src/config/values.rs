@@ -18,6 +18,8 @@ pub struct Values {
     pub(super) by_key: BTreeMap<&'static str, (Value, Origin)>,
     /// The tables of the lists, by the list's key.
     pub(super) tables: BTreeMap<&'static str, Vec<Values>>,
+    /// Where the table of a list began; `None` for a section.
+    pub(super) place: Option<Origin>,
 }
 
 impl Values {
@@ -34,6 +36,15 @@ impl Values {
     #[must_use]
     pub fn origin(&self, key: &str) -> Origin {
         self.by_key.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    /// Where to look for a key of a table: its own place, or that of the table where nobody said it.
+    #[must_use]
+    pub fn place(&self, key: &str) -> Origin {
+        match (self.origin(key), &self.place) {
+            (Origin::Default, Some(table)) => table.clone(),
+            (origin, _) => origin,
+        }
     }
 
     /// Whether a key has the same value in both, wherever it came from; of a list of tables, what needs a restart.

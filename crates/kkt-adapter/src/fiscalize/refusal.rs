@@ -1,6 +1,9 @@
 //! Why a document that is safe was not printed now, in words a cashier understands, Russian and English.
 
-use crate::{domain::ids::ReceiptId, ports::BufferError};
+use crate::{
+    domain::{bilingual::both, ids::ReceiptId},
+    ports::BufferError,
+};
 use std::time::Duration;
 
 /// Why a document was not printed now.
@@ -25,11 +28,6 @@ impl From<BufferError> for Refusal {
     fn from(error: BufferError) -> Self {
         Self::Storage(error)
     }
-}
-
-/// A device's words may be in both languages, `по-русски / in English`.
-fn both(words: &str) -> (&str, &str) {
-    words.split_once(" / ").unwrap_or((words, words))
 }
 
 /// What is written when a device does not answer.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
+        bilingual::together,
         document::DocumentKind,
         entry::{Entry, NewEntry},
         ids::{IdempotencyKey, ReceiptId, RequestId},
@@ -194,7 +195,7 @@ impl Room {
                 status: SaleStatus::Printed,
                 id: job.id,
                 fiscal: Some(*fiscal),
-                message: notes.join(" "),
+                message: together(notes.iter().map(String::as_str)),
                 replayed: false,
             }),
             Ended::Kept(refusal) | Ended::Waiting(refusal) => Ok(buffered(job.id, notes, &refusal)),
@@ -208,11 +209,8 @@ impl Room {
 }
 
 fn buffered(id: ReceiptId, notes: &[String], refusal: &Refusal) -> Sale {
-    let mut message = notes.join(" ");
-    if !message.is_empty() {
-        message.push(' ');
-    }
-    message.push_str(&refusal.message(id));
+    let why = refusal.message(id);
+    let message = together(notes.iter().map(String::as_str).chain([why.as_str()]));
     Sale { status: SaleStatus::Buffered, id, fiscal: None, message, replayed: false }
 }
 
@@ -232,7 +230,7 @@ fn answer(entry: Entry, hash: BodyHash) -> Result<Sale, TillError> {
             status: SaleStatus::Printed,
             id,
             fiscal: Some(fiscal),
-            message: notes.join(" "),
+            message: together(notes.iter().map(String::as_str)),
             replayed: true,
         }),
         (_, None) => {

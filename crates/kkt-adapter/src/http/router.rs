@@ -116,6 +116,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::DELETE, ("/v1/session", Page), session::end, said::end_session),
         get("/", Page, pages::root, said::root),
         get("/docs", Page, dashboard::docs, said::docs),
+        get("/docs/{guide}", Page, dashboard::guides::guide, said::guide),
         get("/openapi.json", Read, openapi::openapi, said::openapi),
         get("/assets/{name}", Page, dashboard::asset, said::asset),
     ]

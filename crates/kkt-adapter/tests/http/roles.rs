@@ -68,10 +68,11 @@ fn table() -> Vec<Row> {
 }
 
 /// Routes that let everybody in; what they show depends on who asks.
-const OPEN: [(&str, &str); 7] = [
+const OPEN: [(&str, &str); 8] = [
     ("get", "/livez"),
     ("get", "/readyz"),
     ("get", "/docs"),
+    ("get", "/docs/{guide}"),
     ("get", "/assets/{name}"),
     ("get", "/v1/session"),
     ("post", "/v1/session"),

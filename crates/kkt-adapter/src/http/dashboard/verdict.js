@@ -36,7 +36,9 @@ export function verdict(health, buffer) {
   if (!full && percent !== null && percent >= FULL_SOON) add("warn", ["fullSoon", percent], ["fullSoonDo"]);
   const oldest = buffer?.oldest_pending_seconds ?? 0;
   if (oldest > OLD) {
-    const todo = oldest >= LIMIT ? ["tooOldDo"] : ["oldDo", { span: LIMIT - oldest }];
+    // While the OFD takes documents, what it has not confirmed is held up here.
+    const here = endpointOf(health).state === "CLOSED";
+    const todo = oldest >= LIMIT ? ["tooOldDo"] : [here ? "oldHereDo" : "oldDo", { span: LIMIT - oldest }];
     add(oldest > LIMIT - 5 * DAY ? "bad" : "warn", ["old", { span: oldest }], todo);
   }
   const dead = components.buffer.dlq_size ?? 0;
