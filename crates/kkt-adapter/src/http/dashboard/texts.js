@@ -60,6 +60,8 @@ const TEXTS = {
   laneHeldDo: ["Магазин продаёт. Спросите ОФД об этом документе. Если ОФД работает, а документ не берёт, отложите его ниже, в «Что держит очередь»: остальные уйдут.", "The shop sells. Ask the OFD about this document. If the OFD works and does not take it, set it aside below, under “What holds up the queue”: the others will go."],
   laneStopped: ["Касса {0}: отправка остановлена, пока не решено, что делать с отвергнутым документом.", "Register {0}: nothing is sent until somebody decides about a dead letter."],
   laneStoppedDo: ["Магазин продаёт. Верните документ в очередь или закройте его ниже, в «Отвергнутые документы»: остальные уйдут.", "The shop sells. Requeue or close it below, under “Dead letters”: the others will go."],
+  laneFailed: ["Касса {0}: документы не уходят из-за ошибки программы: {1}", "Register {0}: nothing is sent because of a fault of the program: {1}"],
+  laneFailedDo: ["Магазин продаёт, документы сохранены. Сообщите в поддержку; перезапуск адаптера обычно помогает.", "The shop sells, the documents are safe. Tell support; restarting the adapter usually helps."],
   deadSome: [{ one: "{0} документ не принят ОФД.", few: "{0} документа не приняты ОФД.", many: "{0} документов не приняты ОФД." }, { one: "{0} document was not accepted by the OFD.", other: "{0} documents were not accepted by the OFD." }],
   deadSomeDo: ["Посмотрите причину ниже, в «Отвергнутые документы», и верните в очередь или закройте.", "See the reason below, under “Dead letters”, and requeue or close them."],
 
