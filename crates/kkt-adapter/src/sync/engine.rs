@@ -149,10 +149,11 @@ impl SyncEngine {
     /// new start helps. (A lane that dies is made anew.)
     pub async fn ended(&self) -> &'static str {
         let mut ended = self.ended.subscribe();
-        match ended.wait_for(Option::is_some).await {
-            Ok(name) => name.unwrap_or_default(),
-            // The sender is the engine's.
-            Err(_) => std::future::pending().await,
+        let name = ended.wait_for(Option::is_some).await.ok().and_then(|name| *name);
+        match name {
+            Some(name) => name,
+            // The sender is the engine's own.
+            None => std::future::pending().await,
         }
     }
 
