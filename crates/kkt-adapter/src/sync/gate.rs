@@ -323,15 +323,21 @@ mod tests {
     /// A gate with one place, which is taken, and two that wait: the first one's last send failed.
     async fn failed_and_well(gate: &Arc<Gate>) -> (Admission, [tokio::task::JoinHandle<Admission>; 2]) {
         let taken = gate.enter(false).await;
-        let waits = async |failed_last| {
-            let (its, before) = (Arc::clone(gate), gate.lock().waiting.len());
-            let waits = tokio::spawn(async move { its.enter(failed_last).await });
-            while gate.lock().waiting.len() == before {
-                tokio::task::yield_now().await;
-            }
-            waits
+        let wait = |failed_last| {
+            let gate = Arc::clone(gate);
+            tokio::spawn(async move { gate.enter(failed_last).await })
         };
-        (taken, [waits(true).await, waits(false).await])
+        let failed = wait(true);
+        until_waiting(gate, 1).await;
+        let well = wait(false);
+        until_waiting(gate, 2).await;
+        (taken, [failed, well])
+    }
+
+    async fn until_waiting(gate: &Gate, count: usize) {
+        while gate.lock().waiting.len() < count {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn gate_of_one_place() -> (Arc<Gate>, circuit_breaker::ManualClock) {

@@ -81,6 +81,17 @@ async fn a_device_that_was_forced_open_for_some_time_sends_when_that_is_over_or_
     assert_eq!(shop.pending().await, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_later_command_is_not_undone_when_the_time_of_an_earlier_one_is_over() {
+    let shop = Shop::new(SyncOptions::default(), |_| Fate::Accepted);
+    let minute = Duration::from_secs(60);
+    command(&shop, "ofd", BreakerCommand::ForceOpen { for_how_long: Some(minute) }).await;
+    tokio::time::sleep(minute / 2).await;
+    command(&shop, "ofd", BreakerCommand::ForceOpen { for_how_long: None }).await;
+    tokio::time::sleep(minute).await;
+    assert_eq!(shop.breakers.endpoint().snapshot.state, State::ForcedOpen);
+}
+
 // A command by a person is stronger than the pause that the OFD asked for; nothing else is.
 #[tokio::test(start_paused = true)]
 async fn who_resets_the_breaker_of_the_ofd_has_it_tried_at_once_although_the_ofd_asked_for_a_pause() {
