@@ -244,7 +244,11 @@ impl Gate {
                 };
                 let gate = self.clone();
                 tokio::spawn(async move {
-                    match gate.client.ping().await {
+                    let client = Arc::clone(&gate.client);
+                    // In a task of its own, so that a panic is an outcome like any other.
+                    let answer = tokio::spawn(async move { client.ping().await }).await;
+                    let panicked = |_| Err(OfdError::Ambiguous("the ping ended in a panic".into()));
+                    match answer.unwrap_or_else(panicked) {
                         Ok(()) => permit.success(),
                         Err(ref error @ OfdError::Unavailable { retry_after, .. }) => {
                             permit.failure_with(retry_after, error);
@@ -279,7 +283,10 @@ mod tests {
     use super::*;
     use crate::domain::document::{Confirmation, Outgoing};
 
-    struct Silent;
+    /// Answers a ping, or dies of it.
+    struct Silent {
+        panics: bool,
+    }
 
     #[async_trait::async_trait]
     impl OfdClient for Silent {
@@ -287,6 +294,7 @@ mod tests {
             std::future::pending().await
         }
         async fn ping(&self) -> Result<(), OfdError> {
+            assert!(!self.panics, "a defect that the test wants");
             Ok(())
         }
         fn fiscal(&self) -> bool {
@@ -296,7 +304,7 @@ mod tests {
 
     fn gate() -> Gate {
         let breaker = CircuitBreaker::builder().failure_threshold(1).build().unwrap();
-        Gate::new(breaker, Arc::new(Silent), 4, Arc::default())
+        Gate::new(breaker, Arc::new(Silent { panics: false }), 4, Arc::default())
     }
 
     // P6
@@ -341,9 +349,13 @@ mod tests {
     }
 
     fn gate_of_one_place() -> (Arc<Gate>, circuit_breaker::ManualClock) {
+        gate_that_runs(Silent { panics: false })
+    }
+
+    fn gate_that_runs(client: Silent) -> (Arc<Gate>, circuit_breaker::ManualClock) {
         let clock = circuit_breaker::ManualClock::new();
         let breaker = CircuitBreaker::builder().failure_threshold(1).clock(clock.clone()).build().unwrap();
-        let gate = Arc::new(Gate::new(breaker, Arc::new(Silent), 1, Arc::default()));
+        let gate = Arc::new(Gate::new(breaker, Arc::new(client), 1, Arc::default()));
         tokio::spawn(Arc::clone(&gate).run());
         (gate, clock)
     }
@@ -372,5 +384,16 @@ mod tests {
         probe.permit.success();
         drop(probe.place);
         drop(failed.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_that_dies_of_a_defect_has_failed() {
+        let (gate, clock) = gate_that_runs(Silent { panics: true });
+        gate.breaker.try_acquire().unwrap().failure();
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(gate.breaker.state(), State::HalfOpen);
+        gate.release();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(gate.breaker.state(), State::Open);
     }
 }

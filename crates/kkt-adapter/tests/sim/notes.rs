@@ -84,12 +84,14 @@ pub struct Pause {
     pub until: Duration,
     /// It is for this document alone, since others passed meanwhile; `None`: for all.
     pub of: Option<ReceiptId>,
+    /// Others passed at the same instant: the lane may have heard of them or not, and taken it to be for all.
+    pub may_be_of_all: bool,
 }
 
 impl Watch {
     /// A person has decided that the OFD is tried now.
     pub fn lift_pauses(&mut self) {
-        self.pauses.retain(|pause| pause.of.is_some());
+        self.pauses.retain(|pause| pause.of.is_some() && !pause.may_be_of_all);
     }
 
     pub fn transition(&mut self, now: Duration, explanation: &Explanation) {

@@ -339,7 +339,7 @@ impl Network {
             if result.is_ok() {
                 notes.accept(now);
             }
-            let accepted = notes.accepted;
+            let (accepted, before_now) = (notes.accepted, notes.accepted_before(now));
             let document = notes.of(id);
             let failed = matches!(result, Err(OfdError::Unavailable { .. } | OfdError::Ambiguous(_)));
             let last_try = document.accepted_at_last_try;
@@ -348,10 +348,12 @@ impl Network {
                 document.may_be_dead |= document.charged >= attempts_max;
             }
             let may_be_its_own = last_try.is_some() && accepted > document.accepted_before_last_try;
+            let may_be_of_all = last_try.is_none_or(|then| before_now <= then);
             (document.accepted_at_last_try, document.accepted_before_last_try) = (Some(before.0), before.1);
             if let Err(OfdError::Unavailable { retry_after: Some(time), .. }) = result {
                 let until = now + (*time).min(RETRY_AFTER_MAX);
-                notes.watch.pauses.push(Pause { heard: now, until, of: may_be_its_own.then_some(id) });
+                let of = may_be_its_own.then_some(id);
+                notes.watch.pauses.push(Pause { heard: now, until, of, may_be_of_all });
             }
         });
     }
