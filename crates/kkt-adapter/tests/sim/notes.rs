@@ -59,6 +59,8 @@ pub struct Notes {
     pub accepted: u64,
     /// The latest instant at which it heard of one, and how many it had heard of before that.
     accepted_at: (Duration, u64),
+    /// What each lane sent last: of a document before it, it does not know any more when it was tried.
+    pub last_sent: BTreeMap<DeviceId, ReceiptId>,
     /// A person has undone every curse: no new one is cast.
     pub is_healed: bool,
     /// How often what happened.
@@ -176,6 +178,7 @@ impl Notes {
         self.watch = Watch { calls_made: self.watch.calls_made, ..Watch::default() };
         self.accepted = 0;
         self.accepted_at = Default::default();
+        self.last_sent.clear();
         for document in self.documents.values_mut() {
             document.accepted_at_last_try = None;
         }

@@ -340,6 +340,7 @@ impl Network {
                 notes.accept(now);
             }
             let (accepted, before_now) = (notes.accepted, notes.accepted_before(now));
+            let is_known = notes.last_sent.insert(document.device.clone(), id) == Some(id);
             let document = notes.of(id);
             let failed = matches!(result, Err(OfdError::Unavailable { .. } | OfdError::Ambiguous(_)));
             let last_try = document.accepted_at_last_try;
@@ -347,8 +348,9 @@ impl Network {
                 document.charged += 1;
                 document.may_be_dead |= document.charged >= attempts_max;
             }
-            let may_be_its_own = last_try.is_some() && accepted > document.accepted_before_last_try;
-            let may_be_of_all = last_try.is_none_or(|then| before_now <= then);
+            let known = last_try.filter(|_| is_known);
+            let may_be_its_own = known.is_some() && accepted > document.accepted_before_last_try;
+            let may_be_of_all = known.is_none_or(|then| before_now <= then);
             (document.accepted_at_last_try, document.accepted_before_last_try) = (Some(before.0), before.1);
             if let Err(OfdError::Unavailable { retry_after: Some(time), .. }) = result {
                 let until = now + (*time).min(RETRY_AFTER_MAX);
