@@ -15,7 +15,11 @@ use crate::{
     sync::{OnRejected, SyncOptions},
 };
 use circuit_breaker::Backoff;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+};
 
 /// Who a virtual device is registered as when nobody said so. All of it is made up, and says so.
 fn virtual_identity() -> Identity {
@@ -61,6 +65,7 @@ pub(super) fn sync(sync: &config::Sync) -> SyncOptions {
             config::OnRejected::Park => OnRejected::Park,
             config::OnRejected::Stop => OnRejected::Stop,
         },
+        seed: RandomState::new().hash_one(()),
     }
 }
 

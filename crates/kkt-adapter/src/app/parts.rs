@@ -2,6 +2,7 @@
 
 use super::{
     STOP_MAX, certificates::Certificates, clock::SystemClock, convert, housekeeping, observer::Reported,
+    tasks::Tasks,
 };
 use crate::{
     buffer::{SqliteBuffer, SqliteOptions},
@@ -18,11 +19,7 @@ use crate::{
 use anyhow::Context;
 use ofd_sim::Simulator;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    net::TcpListener,
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{net::TcpListener, sync::watch};
 
 /// Where the embedded simulator listens if the port is free, so that its documented calls work as printed.
 const SIMULATOR_ADDRESS: SocketAddr =
@@ -44,8 +41,8 @@ pub struct App {
     events: Arc<http::EventLog>,
     simulator: Option<Simulator>,
     shutdown: watch::Sender<bool>,
-    server: JoinHandle<()>,
-    background: JoinSet<()>,
+    server: Tasks,
+    background: Tasks,
 }
 
 impl App {
@@ -114,11 +111,16 @@ impl App {
         till.on_printed(Arc::new(move |device| SyncControl::wake(&lanes, device)));
         let recovered = till.recover().await?;
         tracing::info!(?recovered, "the buffer is open");
-        let mut background = JoinSet::new();
-        background.spawn(housekeeping::run(buffer.clone(), clock.clone(), config.buffer.clone()));
+        let mut background = Tasks::default();
+        background
+            .spawn("housekeeping", housekeeping::run(buffer.clone(), clock.clone(), config.buffer.clone()));
         let printer = till.start();
-        background.spawn(async move {
-            let _ = printer.await;
+        background.spawn("printer", async move {
+            if let Err(error) = printer.await
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
         });
         engine.start();
         let fiscal = Till::fiscal(&till) && client.fiscal();
@@ -134,7 +136,7 @@ impl App {
             heartbeat.map(|options| Heartbeat::new(options, its_ports)).transpose()?.map(Arc::new);
         let heartbeat_status: Arc<dyn HeartbeatStatus> = match &heartbeat {
             Some(heartbeat) => {
-                background.spawn(heartbeat.clone().run());
+                background.spawn("heartbeat", heartbeat.clone().run());
                 heartbeat.clone()
             }
             None => Arc::new(NoHeartbeat),
@@ -163,12 +165,13 @@ impl App {
         };
         let certificates = config.tls.clone().map(Certificates::new).transpose()?.map(Arc::new);
         if let Some(certificates) = &certificates {
-            background.spawn(certificates.clone().watch(clock));
+            background.spawn("certificates", certificates.clone().watch(clock));
         }
         let tls = certificates.as_ref().map(|certificates| certificates.tls());
         let (shutdown, mut stopped) = watch::channel(false);
         let limits = convert::limits(config);
-        let server = tokio::spawn(async move {
+        let mut server = Tasks::default();
+        server.spawn("API", async move {
             let stop = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
@@ -249,15 +252,26 @@ impl App {
         Ok(())
     }
 
+    /// Completes once a task that is to run for ever has ended, and says which and why: there is a defect, and part of the
+    /// adapter does not work any more. Dropping it loses nothing.
+    pub async fn ended(&mut self) -> String {
+        tokio::select! {
+            ended = self.server.ended() => ended,
+            ended = self.background.ended() => ended,
+            task = self.engine.ended() => format!("{task}: it ended"),
+        }
+    }
+
     /// Stops it within `STOP_MAX`: nothing that was taken is lost.
     pub async fn stop(mut self) {
         let share = STOP_MAX / 5;
         let _ = self.shutdown.send(true);
         self.events.close();
         let printed = self.till.stop(share * 2);
-        let (served, printed) = tokio::join!(tokio::time::timeout(share * 2, &mut self.server), printed);
+        let (served, printed) =
+            tokio::join!(tokio::time::timeout(share * 2, self.server.join_all()), printed);
         if served.is_err() {
-            self.server.abort();
+            self.server.abort_all();
         }
         if !printed {
             tracing::warn!("the KKT still hangs; what became of its document is asked at the next start");

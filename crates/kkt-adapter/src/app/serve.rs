@@ -5,14 +5,14 @@ use crate::{
     config::{self, Config, Loaded, LogFormat, Role, Sources},
     telemetry::{self, LogHandle},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::{io::Write, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 ///
 /// # Errors
-/// What kept it from starting.
+/// What kept it from starting, or which of its tasks died.
 pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let config = &loaded.config;
     let json = config.telemetry.log_format == LogFormat::Json;
@@ -22,7 +22,7 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let app = App::start(config).await?;
+    let mut app = App::start(config).await?;
     if !app.fiscal() {
         tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
     }
@@ -30,19 +30,30 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let _ = std::io::stdout().write_all(welcome(&app, config).as_bytes());
     let supervisor = Supervisor::from_environment();
     supervisor.ready();
-    let name = loop {
+    let stop = loop {
         tokio::select! {
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
+            _ = terminate.recv() => break Ok("SIGTERM"),
+            _ = interrupt.recv() => break Ok("SIGINT"),
             _ = hang_up.recv() => reload(&app, sources, &log, &loaded),
+            task = app.ended() => break Err(task),
             () = supervisor.beats() => {}
         }
     };
-    tracing::info!("{name}: stopping");
+    match &stop {
+        Ok(signal) => tracing::info!("{signal}: stopping"),
+        Err(task) => tracing::error!(
+            task,
+            alarm = "task_died",
+            "part of the adapter does not work any more, by a defect of the program: stopping, to be started anew"
+        ),
+    }
     supervisor.stopping();
     app.stop().await;
     tracing::info!("stopped");
-    Ok(())
+    match stop {
+        Ok(_) => Ok(()),
+        Err(task) => bail!("part of the adapter died of a defect of the program ({task}); start it anew"),
+    }
 }
 
 /// Takes over what can change while it runs. A configuration with a fault changes nothing.

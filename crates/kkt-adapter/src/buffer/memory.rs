@@ -20,8 +20,8 @@ use crate::{
         receipt::Receipt,
     },
     ports::{
-        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, Pending, Place, Stats,
-        StoreHealth,
+        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, NEXT_BYTES, Pending, Place,
+        Stats, StoreHealth,
     },
 };
 use async_trait::async_trait;
@@ -327,6 +327,12 @@ impl World {
         lane.retain(|document| after_fd.is_none_or(|after| document.fd > after));
         lane.sort_by_key(|document| document.fd);
         lane.truncate(limit);
+        let mut bytes = 0;
+        lane.retain(|document| {
+            let is_room = bytes < NEXT_BYTES;
+            bytes += document.wire.len();
+            is_room
+        });
         lane
     }
 }

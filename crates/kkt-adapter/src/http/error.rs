@@ -214,7 +214,6 @@ impl From<BreakerError> for ApiError {
     fn from(error: BreakerError) -> Self {
         match error {
             BreakerError::NotFound(_) => Self::not_found(error.to_string()),
-            BreakerError::Buffer(error) => error.into(),
         }
     }
 }

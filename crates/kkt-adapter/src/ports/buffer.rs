@@ -14,6 +14,10 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 /// change is on stable storage. Dropping it does not take the write back.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, BufferError>> + Send + 'static>>;
 
+/// [`Buffer::next`] ends once the documents it gives have so many bytes to send: so a lane holds no more than this and one
+/// document, whatever the documents are like. A page of receipts of the usual size is smaller.
+pub const NEXT_BYTES: usize = 128 * 1_024;
+
 /// Why the buffer did not do it, sorted by what the caller must do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -235,8 +239,9 @@ pub trait Buffer: Send + Sync + 'static {
     /// A page of documents.
     async fn list(&self, filter: ListFilter) -> Result<ListPage, BufferError>;
 
-    /// The printed documents of a device in ФД order, those after `after_fd` only; at most `limit`. A requeued
-    /// document may have a lower ФД number than ones already sent: it is found by asking from the start again.
+    /// The printed documents of a device in ФД order, those after `after_fd` only; at most `limit`, and none after the
+    /// one with which they come to [`NEXT_BYTES`]. A requeued document may have a lower ФД number than ones already sent:
+    /// it is found by asking from the start again.
     async fn next(
         &self,
         device: &DeviceId,

@@ -7,7 +7,7 @@ use kkt_adapter::{
         ids::ReceiptId,
         lifecycle::{ALLOWED, State, Step, after},
     },
-    ports::{Appended, Buffer, BufferError, Counts, ListFilter, Lookup},
+    ports::{Appended, Buffer, BufferError, Counts, ListFilter, Lookup, NEXT_BYTES},
 };
 use std::time::Duration;
 
@@ -450,5 +450,31 @@ fn a_closed_store_refuses_and_says_so() {
         ));
         assert!(!buffer.health().ok);
         buffer.close().await;
+    });
+}
+
+// P7: what a lane holds in memory has a bound in bytes.
+#[test]
+fn the_next_documents_of_a_lane_end_with_the_one_that_fills_a_page() {
+    over_both(100, |bench| async move {
+        let buffer = &*bench.buffer;
+        let device = "POS-001".parse().unwrap();
+        let mut ids = Vec::new();
+        for fd in 1..=5 {
+            let id = accept(buffer, entry(&format!("key-{fd}"))).await;
+            buffer.apply(id, Change::StartPrinting).await.unwrap();
+            let Change::Printed { fiscal, by, .. } = printed(fd) else { panic!() };
+            let wire = vec![b' '; NEXT_BYTES / 2 - 1];
+            buffer.apply(id, Change::Printed { fiscal, wire, by }).await.unwrap();
+            ids.push(id);
+        }
+        let next = async |limit| {
+            let next = buffer.next(&device, None, limit).await.unwrap();
+            next.iter().map(|document| document.id).collect::<Vec<_>>()
+        };
+        assert_eq!(next(64).await, ids[..3], "two are a little less than a page");
+        assert_eq!(next(1).await, ids[..1]);
+        buffer.settle(ids[..3].iter().map(|id| synced(*id)).collect()).await.unwrap();
+        assert_eq!(next(64).await, ids[3..]);
     });
 }

@@ -92,6 +92,7 @@ impl Scenario {
                 attempts_max: *rng.pick(&[3, 20]),
                 lanes_max: *rng.pick(&[1, 2, 64]),
                 on_rejected: if rng.chance(15) { OnRejected::Stop } else { OnRejected::Park },
+                seed,
                 ..SyncOptions::default()
             },
             fiscalize: fiscalize::Options { tick: seconds(idle), ..fiscalize::Options::default() },

@@ -82,7 +82,7 @@ export function renderUnknown(state, act, open) {
 /** The first documents of lanes that have not got through for long; what health tells of them is enough. */
 export function renderHeld(state, act, open) {
   const operator = state.session?.role === "operator";
-  const lanes = state.health.components.sync.stuck.filter((lane) => lane.state !== "stopped" && lane.head).slice(0, HELD_SHOWN);
+  const lanes = state.health.components.sync.stuck.filter((lane) => !["stopped", "failed"].includes(lane.state) && lane.head).slice(0, HELD_SHOWN);
   keyed($("held-list"), lanes, (lane) => lane.head.receipt_id, (lane) => [lane, operator, t("dead")], ({ device, last_error, head }) => {
     const entry = { receipt_id: head.receipt_id, idempotency_key: `${device}, ${t("fd")} ${head.fiscal_doc_number}` };
     return h("li", { class: "row", data: { receipt: head.receipt_id } },

@@ -64,6 +64,8 @@ const TEXTS = {
   laneHeldDo: ["Магазин продаёт. Спросите ОФД об этом документе. Если ОФД работает, а документ не берёт, отложите его ниже, в «Что держит очередь»: остальные уйдут.", "The shop sells. Ask the OFD about this document. If the OFD works and does not take it, set it aside below, under “What holds up the queue”: the others will go."],
   laneStopped: ["Касса {0}: отправка остановлена, пока не решено, что делать с недоставленным документом.", "Register {0}: nothing is sent until somebody decides about a dead letter."],
   laneStoppedDo: ["Магазин продаёт. Верните документ в очередь или закройте его ниже, в «Недоставленные документы»: остальные уйдут.", "The shop sells. Requeue or close it below, under “Dead letters”: the others will go."],
+  laneFailed: ["Касса {0}: документы не уходят из-за ошибки программы: {1}", "Register {0}: nothing is sent because of a fault of the program: {1}"],
+  laneFailedDo: ["Магазин продаёт, документы сохранены. Сообщите в поддержку; перезапуск адаптера обычно помогает.", "The shop sells, the documents are safe. Tell support; restarting the adapter usually helps."],
   deadSome: [{ one: "{0} документ не доставлен в ОФД и ждёт решения.", few: "{0} документа не доставлены в ОФД и ждут решения.", many: "{0} документов не доставлены в ОФД и ждут решения." }, { one: "{0} document has not been delivered to the OFD and waits for a decision.", other: "{0} documents have not been delivered to the OFD and wait for a decision." }],
   deadSomeDo: ["Посмотрите причину ниже, в «Недоставленные документы», и верните в очередь или закройте.", "See the reason below, under “Dead letters”, and requeue or close them."],
 

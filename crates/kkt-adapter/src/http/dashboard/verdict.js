@@ -65,7 +65,8 @@ function held({ sync, circuit_breaker: circuit }, add) {
   const down = ["OPEN", "HALF_OPEN"].includes(state.get("ofd"));
   const open = (device) => ["OPEN", "HALF_OPEN", "FORCED_OPEN"].includes(state.get(`device:${device}`));
   for (const lane of sync.stuck.filter((one) => one.state === "stopped").slice(0, 3)) add("warn", ["laneStopped", lane.device], ["laneStoppedDo"]);
-  const lanes = sync.stuck.filter((one) => one.state !== "stopped" && one.head && !open(one.device));
+  for (const lane of sync.stuck.filter((one) => one.state === "failed").slice(0, 3)) add("warn", ["laneFailed", lane.device, { own: lane.last_error ?? "" }], ["laneFailedDo"]);
+  const lanes = sync.stuck.filter((one) => !["stopped", "failed"].includes(one.state) && one.head && !open(one.device));
   if (state.get("ofd") === "FORCED_OPEN" || (down && lanes.length > 1)) return;
   for (const { device, head } of lanes.slice(0, 3)) {
     add(down ? "info" : "warn", ["laneHeld", device, String(head.fiscal_doc_number), { span: head.failing_for_seconds }], ["laneHeldDo"]);
