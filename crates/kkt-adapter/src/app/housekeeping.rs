@@ -20,8 +20,8 @@ pub(super) async fn run(buffer: Arc<SqliteBuffer>, clock: Arc<dyn Clock>, config
     let wall = SteadyWall::new(&*clock);
     loop {
         match buffer.prune(wall.now(&*clock), config.retention, config.dlq_retention, SLICE).await {
-            Ok(SLICE) => tokio::time::sleep(PAUSE).await,
-            Ok(_) => tokio::time::sleep(ROUND).await,
+            Ok(0) => tokio::time::sleep(ROUND).await,
+            Ok(_) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
                 tracing::error!(%error, "old bodies cannot be removed");
                 tokio::time::sleep(ROUND).await;
