@@ -237,6 +237,11 @@ impl App {
         Ok(())
     }
 
+    /// Completes when the buffer takes nothing any more, with the reason; see [`SqliteBuffer::failed`].
+    pub(super) async fn storage_failed(&self) -> String {
+        self.buffer.failed().await
+    }
+
     /// Stops it within `STOP_MAX`: nothing that was taken is lost.
     pub async fn stop(mut self) {
         let share = STOP_MAX / 5;
