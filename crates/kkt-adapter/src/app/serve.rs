@@ -9,10 +9,11 @@ use anyhow::Context;
 use std::{io::Write, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+/// Serves until SIGTERM or SIGINT, or until its storage fails: then nothing can be taken any more, and a start that checks the
+/// file serves sooner than a person could come. SIGHUP reads the configuration again.
 ///
 /// # Errors
-/// What kept it from starting.
+/// What kept it from starting; what the storage said when it failed.
 pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let Loaded { config, warnings, values } = loaded;
     let json = config.telemetry.log_format == LogFormat::Json;
@@ -22,19 +23,26 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let app = App::start(&config).await?;
+    let supervisor = Supervisor::from_environment();
+    // Nothing was taken yet, so whatever the start is at, a check of a large buffer say, may be left where it is.
+    let app = tokio::select! {
+        app = App::start(&config) => app?,
+        _ = terminate.recv() => return stopped_while_starting("SIGTERM"),
+        _ = interrupt.recv() => return stopped_while_starting("SIGINT"),
+        never = supervisor.starting() => match never {},
+    };
     if !app.fiscal() {
         tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
     }
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome(&app, &config).as_bytes());
-    let supervisor = Supervisor::from_environment();
     supervisor.ready();
-    let name = loop {
+    let (name, failure) = loop {
         tokio::select! {
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
+            _ = terminate.recv() => break ("SIGTERM", None),
+            _ = interrupt.recv() => break ("SIGINT", None),
             _ = hang_up.recv() => reload(&app, sources, &log, &values),
+            error = app.storage_failed() => break ("the buffer's storage has failed", Some(error)),
             () = supervisor.beats() => {}
         }
     };
@@ -42,6 +50,15 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     supervisor.stopping();
     app.stop().await;
     tracing::info!("stopped");
+    match failure {
+        // The service manager starts it again, and that start checks the file.
+        Some(error) => anyhow::bail!("the buffer's storage has failed: {error}; the next start checks it"),
+        None => Ok(()),
+    }
+}
+
+fn stopped_while_starting(name: &str) -> anyhow::Result<()> {
+    tracing::info!("{name}: stopped while starting");
     Ok(())
 }
 
