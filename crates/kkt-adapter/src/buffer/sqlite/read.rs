@@ -162,11 +162,14 @@ pub(super) fn list(
     Ok(page)
 }
 
-/// The partial index on open states serves every state but `synced`; a till has an index of its own.
-fn list_sql(filter: &ListFilter) -> String {
+/// Each way to walk the documents yields them in the order of the list, so a page is never sorted: what a device has not
+/// printed and its dead letters have an index, then every state but `synced`, then the tills, and else the table itself.
+pub(super) fn list_sql(filter: &ListFilter) -> String {
     let (order, beyond) = if filter.ascending { ("ASC", ">") } else { ("DESC", "<") };
     let open = filter.state.is_some_and(|state| state != State::Synced);
+    let held = filter.device.is_some() && matches!(filter.state, Some(State::Buffered | State::Dead));
     let index = match (&filter.pos_id, open) {
+        _ if held => "INDEXED BY documents_held",
         (_, true) => "INDEXED BY documents_open",
         (Some(_), false) => "INDEXED BY documents_pos",
         (None, false) => "NOT INDEXED",
@@ -178,7 +181,10 @@ fn list_sql(filter: &ListFilter) -> String {
     if filter.state.is_some() {
         sql.push_str(" AND d.state = :state");
     }
-    if open {
+    // A partial index serves only who repeats its condition.
+    if held {
+        sql.push_str(" AND d.state IN (2, 6)");
+    } else if open {
         sql.push_str(" AND d.state <> 5");
     }
     if filter.pos_id.is_some() {
