@@ -148,7 +148,7 @@ impl App {
                 buffer: store,
                 breakers: breakers.clone(),
                 devices: Arc::new(move || Till::devices(&devices)),
-                lanes: Arc::new(move || SyncControl::worker(&lanes).lanes),
+                lanes: Arc::new(move || lanes.all_lanes()),
                 clock: clock.clone(),
             }),
             events: events.clone(),

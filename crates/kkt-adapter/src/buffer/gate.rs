@@ -49,14 +49,7 @@ impl Gate {
     /// Reserves a place.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Place, BufferError> {
         let mut inner = self.lock();
-        let unsettled = inner.books.unsettled();
-        if unsettled + inner.reserved >= self.capacity {
-            let (reserved, capacity) = (inner.reserved, self.capacity);
-            return Err(BufferError::Full {
-                reason: format!("{unsettled} unsettled and {reserved} arriving receipts of {capacity}"),
-                retry_after: RETRY_AFTER,
-            });
-        }
+        self.room(&inner)?;
         inner.reserved += 1;
         drop(inner);
         let gate = Arc::clone(self);
@@ -64,6 +57,26 @@ impl Gate {
             let mut inner = gate.lock();
             inner.reserved = inner.reserved.saturating_sub(1);
         }))
+    }
+
+    /// Whether there is a place now; takes none.
+    pub(crate) fn check(&self) -> Result<(), BufferError> {
+        self.room(&self.lock())
+    }
+
+    fn room(&self, inner: &Inner) -> Result<(), BufferError> {
+        let (unsettled, reserved, capacity) = (inner.books.unsettled(), inner.reserved, self.capacity);
+        if unsettled + reserved < capacity {
+            return Ok(());
+        }
+        Err(BufferError::Full {
+            reason: format!(
+                "буфер заполнен (ждут {unsettled}, поступают {reserved}, вмещает {capacity}): новые чеки не принимаются \
+                 / the buffer is full ({unsettled} wait, {reserved} arrive, it holds {capacity}): no new receipts are \
+                 taken"
+            ),
+            retry_after: RETRY_AFTER,
+        })
     }
 
     /// Books what a commit moved.

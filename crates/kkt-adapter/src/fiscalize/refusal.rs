@@ -59,7 +59,9 @@ impl Refusal {
                 ),
             ),
             Self::Storage(error) => {
-                (format!("буфер не записывает: {error}"), format!("the buffer does not write: {error}"))
+                let words = error.to_string();
+                let (russian, english) = both(&words);
+                (format!("буфер не записывает: {russian}"), format!("the buffer does not write: {english}"))
             }
         }
     }

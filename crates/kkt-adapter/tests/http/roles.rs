@@ -48,6 +48,7 @@ fn table() -> Vec<Row> {
         get("/v1/kkt/dlq", PEOPLE),
         post("/v1/kkt/dlq/nobody/requeue", json!({}), OPERATOR),
         post("/v1/kkt/dlq/nobody/resolve", json!({"note": "x"}), OPERATOR),
+        post("/v1/kkt/buffer/damage/resolve", json!({"note": "x"}), OPERATOR),
         get("/v1/kkt/worker/status", PEOPLE),
         get("/v1/kkt/heartbeat/status", PEOPLE),
         get("/v1/kkt/audit", PEOPLE),

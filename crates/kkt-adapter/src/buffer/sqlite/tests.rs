@@ -77,7 +77,7 @@ fn a_full_disk_refuses_the_write_and_the_store_goes_on() {
     });
     drop(buffer);
     let again = open::store(&options(folder.path()), &Still).unwrap();
-    assert!(again.notice.is_none());
+    assert!(again.left_aside.is_empty());
 }
 
 #[test]
