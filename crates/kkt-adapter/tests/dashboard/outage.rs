@@ -174,7 +174,7 @@ fn a_full_buffer_says_that_the_shop_cannot_sell_and_what_to_do_and_nothing_that_
 // At 9 p.m.: what the till is answered and what the page says are one.
 #[test]
 fn a_disk_without_room_says_that_the_shop_cannot_sell_and_where_to_make_room() {
-    let shop = Shop::with(&Setup { min_free_disk: Some("1000000TiB"), ..Setup::default() });
+    let shop = Shop::with(&Setup { min_free_disk: Some("1024TiB"), ..Setup::default() });
     assert_eq!(shop.try_to_sell("POS-001"), 503);
     let chrome = Chrome::start();
     let page = chrome.open(&shop.url, "en");

@@ -4,7 +4,7 @@ use super::harness::{Adapter, Setup, sale, simulator, until};
 use serde_json::{Value, json};
 
 /// More than any disk has.
-const HUGE: &str = "1000000TiB";
+const HUGE: &str = "1024TiB";
 
 async fn ready(adapter: &Adapter) -> u16 {
     adapter.http.get(format!("{}/readyz", adapter.url)).send().await.unwrap().status().as_u16()
@@ -57,7 +57,7 @@ async fn below_the_floor_of_free_disk_everything_says_that_the_shop_cannot_sell_
     assert_eq!(health["components"]["database"]["status"], "healthy");
     assert!(buffer["refuses"].as_str().unwrap().contains("too little free disk space"), "{health}");
     let (free, floor) = (buffer["free_disk_bytes"].as_u64().unwrap(), buffer["min_free_disk_bytes"].as_u64());
-    assert!(free > 0 && floor == Some(1_000_000 << 40), "{health}");
+    assert!(free > 0 && floor == Some(1024 << 40), "{health}");
     let status = adapter.get("/v1/kkt/buffer/status").await;
     assert_eq!((&status["refuses"], status["percent_full"].as_f64()), (&buffer["refuses"], Some(0.0)));
     assert_eq!(metric(&adapter, "kkt_accepting").await, 0.0);
