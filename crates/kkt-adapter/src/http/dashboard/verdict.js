@@ -26,7 +26,7 @@ export function verdict(health, buffer) {
   const full = percent !== null && percent >= 100;
   const space = { size: components.buffer.free_disk_bytes };
   const floor = { size: components.buffer.min_free_disk_bytes };
-  const hasSpaceFor = (times) => space.size === null || space.size >= times * floor.size;
+  const hasSpaceFor = (times) => space.size == null || space.size >= times * floor.size;
   const noSpace = !hasSpaceFor(1);
   const noRoom = full || noSpace;
 

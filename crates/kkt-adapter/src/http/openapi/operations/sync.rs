@@ -31,7 +31,7 @@ pub fn resolve_damage() -> Operation {
             "Ends the alarm about documents that failed their checksum and were set aside: health is no longer degraded by \
              them. It changes none of them. What is damaged later raises the alarm again.",
         )
-        .body::<Note>(json!({ "note": "compared with the OFD's cabinet, all is there, ticket 1744" }))
+        .body::<Note>(json!({ "note": "the cabinet of the OFD has them all, ticket 1744" }))
         .json::<Damage>(200, "The count, and what of it is open.", example!("resolveDamage"))
         .errors(&["storage_failed", "buffer_full"])
 }
