@@ -32,6 +32,7 @@ mod command;
 mod disk;
 mod figures;
 mod folder;
+mod header;
 mod import;
 mod names;
 mod offline;

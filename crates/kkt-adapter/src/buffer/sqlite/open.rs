@@ -6,6 +6,7 @@
 use super::{
     checkup,
     folder::{self, Lock},
+    header::MAGIC,
     options::{OpenError, SqliteOptions},
     salvage, schema,
     shared::is_corrupt,
@@ -79,13 +80,20 @@ pub(super) fn store(options: &SqliteOptions, clock: &dyn Clock) -> Result<Opened
     Ok(Opened { store, lock, left_aside: folder::damaged_databases(path) })
 }
 
+/// SQLite's general error. Our statements are right, so the file is not: a format number of the header that SQLite does
+/// not know, a schema without a column of ours, a version that asks for a migration that was made.
+fn is_logic_error(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{SqlInputError, SqliteFailure};
+    matches!(error, SqliteFailure(error, _) | SqlInputError { error, .. } if error.extended_code == rusqlite::ffi::SQLITE_ERROR)
+}
+
 /// Opens the file, or says what is wrong with it.
 fn file(options: &SqliteOptions, known_path: bool) -> Result<Store, Trouble> {
     let path = options.path.as_path();
     look_at_header(path, known_path)?;
     folder::make_file(path)?;
     let sqlite = |error: rusqlite::Error| {
-        if is_corrupt(&error) {
+        if is_corrupt(&error) || (known_path && is_logic_error(&error)) {
             Trouble::Corrupt(error.to_string())
         } else {
             Trouble::Refused(OpenError::Sqlite { path: path.to_owned(), message: error.to_string() })
@@ -142,7 +150,6 @@ pub(super) fn connect(options: &SqliteOptions, mode: OpenFlags) -> rusqlite::Res
 /// Tells a file that is not a database before SQLite touches it: at a path where a store of ours has been it is
 /// a damaged one, elsewhere it is somebody else's.
 fn look_at_header(path: &Path, known_path: bool) -> Result<(), Trouble> {
-    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
     let mut header = Vec::new();
     match fs::File::open(path) {
@@ -175,6 +182,11 @@ fn check_owner(conn: &Connection, path: &Path, known_path: bool) -> rusqlite::Re
         return Ok(Err(OpenError::Foreign { path: path.to_owned(), what }.into()));
     }
     let (found, known) = (schema::version(conn)?, schema::MIGRATIONS.len() as i64);
+    if found > known && known_path && schema::is_of_today(conn)? {
+        return Ok(Err(Trouble::Corrupt(
+            "the header names a version that does not belong to its tables".into(),
+        )));
+    }
     if found > known {
         return Ok(Err(OpenError::Newer { path: path.to_owned(), found, known }.into()));
     }

@@ -3,7 +3,7 @@
 //! that are there already are passed over).
 
 use super::{
-    folder, open,
+    folder, header, open,
     options::{OpenError, SqliteOptions},
     read,
     row::{self, Damage, Part, PartBytes, select},
@@ -49,6 +49,9 @@ pub(super) fn all(options: &SqliteOptions, mut store: Store, clock: &dyn Clock) 
 fn one(options: &SqliteOptions, old: &Path, store: &mut Store) -> rusqlite::Result<Saved> {
     let mut saved = Saved::default();
     let from = SqliteOptions { path: old.to_owned(), ..options.clone() };
+    if let Err(error) = header::restore(old) {
+        tracing::error!(old = %old.display(), %error, "the damaged database's header stays as it is");
+    }
     // Not read-only: reading through a WAL that was left needs its index made.
     let Ok(conn) = open::connect(&from, OpenFlags::SQLITE_OPEN_READ_WRITE) else {
         finish(store, old, &saved)?;

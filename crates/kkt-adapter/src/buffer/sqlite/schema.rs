@@ -1,11 +1,13 @@
 //! The tables, by numbered migrations: `user_version` is the number of the last one that was applied.
 
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 
 /// `KKTA` in `application_id`: a file of ours.
 pub(super) const APPLICATION_ID: i64 = 0x4B4B_5441;
 
-/// Applied in this order, each in a transaction of its own. A released one never changes.
+/// Applied in this order, each in a transaction of its own. A released one never changes, and each changes a table or an
+/// index, for a file to show which were applied.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_documents.sql")];
 
 /// Lowest SQLite that does not lose commits when two connections write and checkpoint at once.
@@ -19,6 +21,17 @@ pub(super) fn is_recent_enough(version_number: i32) -> bool {
 /// The number of the last migration applied to the file.
 pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
     conn.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Whether the tables and indexes are exactly those of today's migrations, whatever `user_version` says.
+pub(super) fn is_of_today(conn: &Connection) -> rusqlite::Result<bool> {
+    let statements = |conn: &Connection| -> rusqlite::Result<BTreeSet<String>> {
+        let mut query = conn.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+        query.query_map([], |row| row.get(0))?.collect()
+    };
+    let mut today = Connection::open_in_memory()?;
+    migrate(&mut today, MIGRATIONS)?;
+    Ok(statements(conn)? == statements(&today)?)
 }
 
 /// Applies what is missing.
