@@ -2,51 +2,62 @@
 
 use super::{App, supervisor::Supervisor};
 use crate::{
-    config::{self, Config, Loaded, LogFormat, Role, Sources, Values},
+    config::{self, Config, Loaded, LogFormat, Role, Sources},
     telemetry::{self, LogHandle},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::{io::Write, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 ///
 /// # Errors
-/// What kept it from starting.
+/// What kept it from starting, or which of its tasks died.
 pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
-    let Loaded { config, warnings, values } = loaded;
+    let config = &loaded.config;
     let json = config.telemetry.log_format == LogFormat::Json;
     let log = telemetry::start_log(&config.telemetry.log, json)?;
-    warn(&warnings);
+    warn(&loaded.warnings);
     // Before anything is started, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let app = App::start(&config).await?;
+    let mut app = App::start(config).await?;
     if !app.fiscal() {
         tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
     }
     // A closed standard output is no reason not to serve.
-    let _ = std::io::stdout().write_all(welcome(&app, &config).as_bytes());
+    let _ = std::io::stdout().write_all(welcome(&app, config).as_bytes());
     let supervisor = Supervisor::from_environment();
     supervisor.ready();
-    let name = loop {
+    let stop = loop {
         tokio::select! {
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
-            _ = hang_up.recv() => reload(&app, sources, &log, &values),
+            _ = terminate.recv() => break Ok("SIGTERM"),
+            _ = interrupt.recv() => break Ok("SIGINT"),
+            _ = hang_up.recv() => reload(&app, sources, &log, &loaded),
+            task = app.ended() => break Err(task),
             () = supervisor.beats() => {}
         }
     };
-    tracing::info!("{name}: stopping");
+    match &stop {
+        Ok(signal) => tracing::info!("{signal}: stopping"),
+        Err(task) => tracing::error!(
+            task,
+            alarm = "task_died",
+            "part of the adapter does not work any more, by a defect of the program: stopping, to be started anew"
+        ),
+    }
     supervisor.stopping();
     app.stop().await;
     tracing::info!("stopped");
-    Ok(())
+    match stop {
+        Ok(_) => Ok(()),
+        Err(task) => bail!("part of the adapter died of a defect of the program ({task}); start it anew"),
+    }
 }
 
 /// Takes over what can change while it runs. A configuration with a fault changes nothing.
-fn reload(app: &App, sources: &Sources, log: &LogHandle, at_start: &Values) {
+fn reload(app: &App, sources: &Sources, log: &LogHandle, at_start: &Loaded) {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(error) => return tracing::error!(%error, "SIGHUP: the configuration stays as it was"),

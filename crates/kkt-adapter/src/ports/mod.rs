@@ -15,13 +15,13 @@ mod ofd;
 mod till;
 
 pub use buffer::{
-    Appended, Buffer, BufferError, Counts, DAMAGE, DiskSpace, ListFilter, ListPage, Lookup, Oldest, Pending,
-    Place, Stats, StoreHealth, damage_open, damage_settled,
+    Appended, Buffer, BufferError, Counts, DAMAGE, DiskSpace, ListFilter, ListPage, Lookup, NEXT_BYTES,
+    Oldest, Pending, Place, Stats, StoreHealth, damage_open, damage_settled,
 };
 pub use clock::{Clock, Monotonic, SteadyWall};
 pub use control::{
-    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneHead, LaneView, NetworkStatus, STOPPED,
-    SyncBusy, SyncControl, SyncReport, WorkerView,
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, FAILED, LaneHead, LaneView, NetworkStatus,
+    STOPPED, SyncBusy, SyncControl, SyncReport, WorkerView,
 };
 pub use event::Event;
 pub use heartbeat::{HeartbeatStatus, HeartbeatView, LinkState, NoHeartbeat};

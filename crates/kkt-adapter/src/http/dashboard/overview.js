@@ -19,6 +19,33 @@ export const LOOKS = {
   METRICS_ONLY: { icon: "info", level: "info" },
 };
 
+/** Where the guide speaks of a cause. */
+export const STEPS = {
+  storageFailed: "kkt-storage-failed",
+  full: "kkt-buffer-full",
+  fullSoon: "kkt-buffer-filling",
+  blocked: "print-unknown",
+  trouble: "kkt-till-not-printing",
+  ofdOpen: "kkt-ofd-unreachable",
+  ofdOpenFull: "kkt-ofd-unreachable",
+  ofdForced: "forced-states",
+  ofdForcedClosed: "forced-states",
+  deviceForced: "forced-states",
+  denied: "kkt-device-refused",
+  old: "kkt-oldest-pending",
+  laneHeld: "kkt-lane-stuck",
+  laneStopped: "kkt-lane-stuck",
+  diskLow: "kkt-disk-low",
+  diskSoon: "kkt-disk-filling",
+  databaseDamaged: "kkt-damaged",
+  damagedSome: "kkt-damaged",
+  deadSome: "dead-letters",
+};
+
+function steps([name]) {
+  return STEPS[name] && h("a", { href: `${t("guideLink")}#${STEPS[name]}`, data: { control: "steps" }, "aria-label": `${t("steps")}: ${t("guide")}, ${STEPS[name]}` }, t("steps"));
+}
+
 function words(values) {
   return values.map((value) => {
     if (value && typeof value === "object") return "span" in value ? span(value.span) : "size" in value ? size(value.size) : half(value.own);
@@ -36,11 +63,11 @@ export function renderVerdict(state, act) {
   say($("verdict-title"), t(result.title));
   document.title = `${t(result.title)} · kkt-adapter`;
   const causes = result.causes.length > 0 ? result.causes : [{ level: "ok", text: ["allWell"], todo: null }];
-  keyed($("causes"), causes, (cause) => JSON.stringify([cause.text[0], cause.text[1]]), (cause) => [cause.level, sentence(cause.text), cause.todo && sentence(cause.todo), cause.open, operator], (cause) =>
+  keyed($("causes"), causes, (cause) => JSON.stringify(cause.text.slice(0, 2).filter((value) => typeof value === "string")), (cause) => [cause.level, sentence(cause.text), cause.todo && sentence(cause.todo), cause.open, operator], (cause) =>
     h("li", { class: "cause", data: { level: cause.level } },
       cause.todo ? icon(ICONS[cause.level]) : null,
       h("div", {}, h("p", {}, sentence(cause.text)),
-        cause.todo && h("p", { class: "todo" }, h("strong", {}, t("todo")), " ", sentence(cause.todo)),
+        cause.todo && h("p", { class: "todo" }, h("strong", {}, t("todo")), " ", sentence(cause.todo), " ", steps(cause.text)),
         cause.open && h("button", { type: "button", class: "link", data: { control: "open", receipt: cause.open }, onclick: () => openPaper(cause.open) }, t("openOldest")),
         cause.act && operator && h("button", { type: "button", data: { control: "act", action: cause.act, receipt: cause.act }, onclick: () => act(cause.act, { id: cause.act, name: t("endAlarm") }) }, t("resolve")))));
 }
@@ -73,7 +100,7 @@ function erpFigure({ running, state, last_error }) {
   if (!running) return [];
   const look = { online: LOOKS.CLOSED, offline: { icon: "warn", level: "warn" } }[state] ?? { icon: "wait", level: "info" };
   const word = { online: "erpOnline", offline: "erpOffline" }[state] ?? "erpUnknown";
-  return [{ name: t("erp"), value: t(word), level: look.level, icon: look.icon, note: last_error ?? t("erpNote") }];
+  return [{ name: t("erp"), value: t(word), level: look.level, icon: look.icon, note: last_error ? half(last_error) : t("erpNote") }];
 }
 
 /** Only where there is, or soon will be, too little of it. */
@@ -134,11 +161,11 @@ function printing({ device, counts }) {
 
 export function renderTills(state) {
   const rows = tillRows(state);
-  const cell = (value, label) => h("td", { class: "number", data: { label } }, value === undefined ? "" : number(value));
+  const cell = (value, label) => h("td", { role: "cell", class: "number", data: { label } }, value === undefined ? "" : number(value));
   keyed($("tills-body"), rows.slice(0, TILLS_SHOWN), (row) => row.name, (row) => [row, t("till")], (row) =>
-    h("tr", {},
-      h("th", { scope: "row" }, row.name),
-      h("td", { data: { label: t("prints") } }, printing(row)),
+    h("tr", { role: "row" },
+      h("th", { scope: "row", role: "rowheader" }, row.name),
+      h("td", { role: "cell", data: { label: t("prints") } }, printing(row)),
       cell(row.counts?.unprinted ?? row.device?.unprinted, t("toPrint")),
       cell(row.counts?.pending, t("toSend")),
       cell(row.counts?.synced, t("delivered"))));

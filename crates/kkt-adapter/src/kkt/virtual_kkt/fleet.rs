@@ -176,6 +176,12 @@ impl KktFleet for VirtualFleet {
         Ok(device)
     }
 
+    fn exists(&self, device: &DeviceId) -> bool {
+        // The journal is the last of a device's files that is made.
+        locked(&self.known).open.contains_key(device)
+            || self.options.folder.join(folder_name(device)).join("journal").is_file()
+    }
+
     fn driver(&self, device: &DeviceId) -> Result<Arc<dyn KktDriver>, KktError> {
         Ok(self.device(device)?)
     }
