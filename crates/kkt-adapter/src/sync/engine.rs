@@ -250,9 +250,11 @@ impl SyncEngine {
 
     /// Every lane, however many: `worker` and `stuck` show as many as a person can read.
     #[must_use]
-    pub fn all_lanes(&self) -> Vec<LaneView> {
+    pub fn lane_views(&self) -> Vec<LaneView> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.values().map(|lane| self.lane_view(lane)).collect()
+        let views = lanes.values().map(|lane| self.lane_view(lane));
+        let laneless = self.laneless.lock().unwrap_or_else(PoisonError::into_inner);
+        views.chain(laneless.iter().map(without_lane)).collect()
     }
 
     fn any_lane(&self, state: LaneState) -> bool {

@@ -114,7 +114,7 @@ async fn the_alarm_of_a_stuck_lane_does_not_end_after_a_thousand_lanes() {
     shop.engine.start();
     shop.until_pending(1).await;
     tokio::time::sleep(Duration::from_secs(900)).await;
-    let lanes = shop.engine.all_lanes();
+    let lanes = shop.engine.lane_views();
     assert_eq!(lanes.len(), 1_001);
     let metrics = Metrics::new();
     let (stats, store) = (shop.buffer.stats().await.unwrap(), shop.buffer.health());
