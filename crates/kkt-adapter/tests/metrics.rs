@@ -11,8 +11,8 @@ use kkt_adapter::{
         ids::{PosId, ReceiptId},
     },
     ports::{
-        BreakerCommand, BreakerControl, BreakerError, BreakerView, Clock, Counts, DeviceView, LaneHead,
-        LaneView, MetricsPage as _, Monotonic, Observer, Stats,
+        BreakerCommand, BreakerControl, BreakerError, BreakerView, Clock, Counts, DeviceView, DiskSpace,
+        LaneHead, LaneView, MetricsPage as _, Monotonic, Observer, Stats, StoreHealth,
     },
     telemetry::{self, Metrics, Page, Read, TILLS_MAX, names, scrape},
 };
@@ -30,7 +30,9 @@ fn stats(per_pos: BTreeMap<PosId, Counts>, used: u64) -> Stats {
         total: Counts { dead: 2, ..Counts::default() },
         per_pos: Arc::new(per_pos),
         oldest_unconfirmed: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        oldest: None,
         damaged: 0,
+        damaged_open: 0,
     }
 }
 
@@ -51,9 +53,19 @@ fn breaker() -> CircuitBreaker {
     CircuitBreaker::builder().failure_threshold(1).build().unwrap()
 }
 
+/// A store that works, on a disk with room.
+const WELL: StoreHealth = StoreHealth {
+    ok: true,
+    kind: "SQLite",
+    mode: "WAL",
+    error: None,
+    refuses: None,
+    disk: Some(DiskSpace { free_bytes: 5 << 30, floor_bytes: 1 << 30 }),
+};
+
 /// What is read where nothing but these is looked at.
 fn read<'a>(breakers: &'a [BreakerView], devices: &'a [DeviceView], lanes: &'a [LaneView]) -> Read<'a> {
-    Read { breakers, devices, lanes }
+    Read { breakers, devices, lanes, store: &WELL }
 }
 
 fn page(metrics: &Metrics, stats: &Stats, views: &[BreakerView], wall: &str) -> String {
@@ -96,6 +108,40 @@ fn the_buffers_figures_are_read_at_the_scrape() {
     );
     // P9: a wall clock that was set back gives no negative age.
     has(&page(&Metrics::new(), &stats, &[], "2025-01-01T00:00:00Z"), &["kkt_oldest_pending_seconds 0"]);
+}
+
+// Whatever keeps receipts out is one figure, so that an alert and a dashboard need not know each cause.
+#[test]
+fn a_disk_without_room_a_failed_store_and_damage_are_on_the_page() {
+    let text = |store: &StoreHealth, damaged_open| {
+        let read = Read { store, ..read(&[], &[], &[]) };
+        let stats = Stats { damaged: 9, damaged_open, ..stats(BTreeMap::new(), 0) };
+        let families = scrape(&Metrics::new(), &stats, &read, NOON.parse().unwrap());
+        TextEncoder::new().encode_to_string(&families).unwrap()
+    };
+    has(
+        &text(&WELL, 0),
+        &[
+            "kkt_accepting 1",
+            "kkt_disk_free_bytes 5368709120",
+            "kkt_disk_floor_bytes 1073741824",
+            "kkt_damaged_documents 0",
+            "kkt_database_error 0",
+        ],
+    );
+    let refuses = Some("too little free disk space".to_owned());
+    let low = Some(DiskSpace { free_bytes: 1, floor_bytes: 1 << 30 });
+    has(
+        &text(&StoreHealth { refuses, disk: low, ..WELL }, 0),
+        &["kkt_accepting 0", "kkt_disk_free_bytes 1", "kkt_database_error 0"],
+    );
+    has(
+        &text(&StoreHealth { error: Some("set aside".into()), ..WELL }, 3),
+        &["kkt_accepting 1", "kkt_damaged_documents 3", "kkt_database_error 1"],
+    );
+    has(&text(&StoreHealth { ok: false, ..WELL }, 0), &["kkt_database_error 1"]);
+    let unknown = text(&StoreHealth { disk: None, ..WELL }, 0);
+    assert!(!unknown.lines().any(|line| line.starts_with("kkt_disk_free_bytes ")), "{unknown}");
 }
 
 #[test]

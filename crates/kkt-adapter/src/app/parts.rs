@@ -163,7 +163,7 @@ impl App {
                 buffer: store,
                 breakers: breakers.clone(),
                 devices: Arc::new(move || Till::devices(&devices)),
-                lanes: Arc::new(move || SyncControl::worker(&lanes).lanes),
+                lanes: Arc::new(move || lanes.lane_views()),
                 clock: clock.clone(),
             }),
             events: events.clone(),

@@ -63,14 +63,7 @@ impl Gate {
 
     fn reserve_below(self: &Arc<Self>, limit: u64) -> Result<Place, BufferError> {
         let mut inner = self.lock();
-        let unsettled = inner.books.unsettled();
-        if unsettled + inner.reserved >= limit {
-            let (reserved, capacity) = (inner.reserved, self.capacity);
-            return Err(BufferError::Full {
-                reason: format!("{unsettled} unsettled and {reserved} arriving receipts of {capacity}"),
-                retry_after: RETRY_AFTER,
-            });
-        }
+        self.room(&inner, limit)?;
         inner.reserved += 1;
         drop(inner);
         let gate = Arc::clone(self);
@@ -78,6 +71,26 @@ impl Gate {
             let mut inner = gate.lock();
             inner.reserved = inner.reserved.saturating_sub(1);
         }))
+    }
+
+    /// Whether there is a place now; takes none.
+    pub(crate) fn check(&self) -> Result<(), BufferError> {
+        self.room(&self.lock(), self.capacity)
+    }
+
+    fn room(&self, inner: &Inner, limit: u64) -> Result<(), BufferError> {
+        let (unsettled, reserved, capacity) = (inner.books.unsettled(), inner.reserved, self.capacity);
+        if unsettled + reserved < limit {
+            return Ok(());
+        }
+        Err(BufferError::Full {
+            reason: format!(
+                "буфер заполнен (ждут {unsettled}, поступают {reserved}, вмещает {capacity}): новые чеки не принимаются \
+                 / the buffer is full ({unsettled} wait, {reserved} arrive, it holds {capacity}): no new receipts are \
+                 taken"
+            ),
+            retry_after: RETRY_AFTER,
+        })
     }
 
     /// Books what a commit moved.

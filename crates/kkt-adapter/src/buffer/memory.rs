@@ -20,8 +20,8 @@ use crate::{
         receipt::Receipt,
     },
     ports::{
-        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, NEXT_BYTES, Pending, Place,
-        Stats, StoreHealth,
+        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, NEXT_BYTES, Oldest, Pending,
+        Place, Stats, StoreHealth,
     },
 };
 use async_trait::async_trait;
@@ -303,7 +303,8 @@ impl World {
         };
         let shown = |row: &&Row| {
             let document = &row.document;
-            filter.pos_id.as_ref().is_none_or(|pos_id| *pos_id == document.pos_id)
+            filter.pos_ids.as_ref().is_none_or(|own| own.contains(&document.pos_id))
+                && filter.fd.is_none_or(|fd| document.fd() == Some(fd))
                 && filter.device.as_ref().is_none_or(|device| *device == document.device)
                 && filter.state.is_none_or(|state| state == document.state)
                 && (filter.state != Some(State::Dead) || filter.resolved || document.resolved.is_none())
@@ -340,6 +341,18 @@ impl World {
 impl Row {
     fn entry(&self) -> Entry {
         self.document.clone().into_entry(self.receipt.clone())
+    }
+
+    fn oldest(&self) -> Option<Oldest> {
+        let document = &self.document;
+        Some(Oldest {
+            id: document.id,
+            pos_id: document.pos_id.clone(),
+            device: document.device.clone(),
+            fd: document.fd(),
+            state: document.state,
+            printed_at: document.printed_at?,
+        })
     }
 
     fn outgoing(&self) -> Option<Outgoing> {
@@ -445,9 +458,9 @@ impl Buffer for MemoryBuffer {
     }
 
     async fn stats(&self) -> Result<Stats, BufferError> {
-        let oldest_unconfirmed = self.read(|world| {
+        let oldest = self.read(|world| {
             let unconfirmed = world.rows.values().filter(|row| row.document.is_unconfirmed());
-            unconfirmed.filter_map(|row| row.document.printed_at).min()
+            unconfirmed.filter_map(Row::oldest).min_by_key(|oldest| oldest.printed_at)
         })?;
         let figures = self.gate.figures();
         Ok(Stats {
@@ -455,8 +468,10 @@ impl Buffer for MemoryBuffer {
             used: figures.used,
             total: figures.total,
             per_pos: figures.per_pos,
-            oldest_unconfirmed,
+            oldest_unconfirmed: oldest.as_ref().map(|oldest| oldest.printed_at),
+            oldest,
             damaged: 0,
+            damaged_open: 0,
         })
     }
 
@@ -467,6 +482,16 @@ impl Buffer for MemoryBuffer {
             kind: "memory",
             mode: "memory",
             error: inner.failed.clone(),
+            refuses: match &inner.failed {
+                Some(why) => {
+                    Some(format!("хранилище чеков не работает: {why} / the storage has failed: {why}"))
+                }
+                None => match self.gate.check() {
+                    Err(BufferError::Full { reason, .. }) => Some(reason),
+                    other => other.err().map(|error| error.to_string()),
+                },
+            },
+            disk: None,
         }
     }
 

@@ -12,7 +12,7 @@ section! {
         /// Documents that may wait at once (unprinted, printed, dead); at the limit receipts are answered 503.
         "buffer.capacity" "KKT_BUFFER__CAPACITY" capacity: u64 = "300000", int(1, 10_000_000);
         /// Below this much free disk no receipt is taken, so that those already taken can be settled.
-        "buffer.min_free_disk" "KKT_BUFFER__MIN_FREE_DISK" min_free_disk: u64 = "1GiB", Kind::Size(0, 1 << 40);
+        "buffer.min_free_disk" "KKT_BUFFER__MIN_FREE_DISK" min_free_disk: u64 = "1GiB", Kind::Size(0, 1 << 50);
         /// The body of a delivered or cancelled receipt is removed after this; its key is kept.
         "buffer.retention" "KKT_BUFFER__RETENTION" retention: Duration = "7d", span(MINUTE, 3_650 * DAY);
         /// The same for dead letters that a person has closed.

@@ -67,7 +67,9 @@ impl Refusal {
                 (format!("буфер не записывает: {reason}"), format!("the buffer does not write: {reason}"))
             }
             Self::Storage(error) => {
-                (format!("буфер не записывает: {error}"), format!("the buffer does not write: {error}"))
+                let words = error.to_string();
+                let (russian, english) = both(&words);
+                (format!("буфер не записывает: {russian}"), format!("the buffer does not write: {english}"))
             }
         }
     }

@@ -34,7 +34,10 @@ impl Room {
         let _inside = self.gate.enter(self.options.in_flight_max).map_err(|shut| match shut {
             Shut::Stopping => TillError::Stopping,
             Shut::Crowded => TillError::Buffer(BufferError::Full {
-                reason: format!("{} receipts are being worked on already", self.options.in_flight_max),
+                reason: format!(
+                    "уже обрабатывается чеков: {0} / {0} receipts are being worked on already",
+                    self.options.in_flight_max
+                ),
                 retry_after: Duration::from_secs(1),
             }),
         })?;

@@ -1,9 +1,17 @@
 //! The buffer's figures, the forced sync, the lanes.
 
-use super::{auth::Bearer, body, breakers, error::ApiError, gate::detached, router::Shared, view::json};
+use super::{
+    auth::Bearer,
+    body, breakers,
+    dlq::Note,
+    error::ApiError,
+    gate::{access, detached},
+    router::Shared,
+    view::{OldestView, json},
+};
 use crate::{
     domain::ids::{DeviceId, PosId, ReceiptId},
-    ports::{Counts, LaneView, NetworkStatus, Stats},
+    ports::{Counts, LaneView, NetworkStatus, Stats, damage_settled},
 };
 use axum::{
     Extension,
@@ -73,8 +81,15 @@ pub struct BufferStatus {
     cb_state: &'static str,
     /// Age of the oldest document that the OFD has not confirmed; `null`: none waits.
     oldest_pending_seconds: Option<i64>,
+    /// Which document that is; to a till's token only if it is its own.
+    oldest_pending: Option<OldestView>,
+    /// Why a new receipt would be refused now (full, too little free disk space, storage failed), in words; `null`: it
+    /// would be taken.
+    refuses: Option<String>,
     /// Documents that failed their checksum and were set aside.
     damaged: u64,
+    /// Those of them that no person has seen to yet.
+    damaged_open: u64,
     fiscal: bool,
     /// Till by till; to a till's token its own ones.
     per_pos: Vec<TillCounts>,
@@ -195,6 +210,7 @@ pub async fn status(
     };
     let endpoint = app.ports.breakers.endpoint();
     let percent = percent_full(&stats);
+    let oldest = stats.oldest.clone().filter(|oldest| mine(&oldest.pos_id));
     let body = BufferStatus {
         total_capacity: stats.capacity,
         current_queued: stats.used,
@@ -211,10 +227,42 @@ pub async fn status(
         buffer_count: stats.used,
         cb_state: breakers::state(&endpoint),
         oldest_pending_seconds: oldest_pending_seconds(&stats, app.ports.clock.wall()),
+        oldest_pending: oldest.map(OldestView::from),
+        refuses: app.ports.buffer.health().refuses,
         damaged: stats.damaged,
+        damaged_open: stats.damaged_open,
         fiscal: app.ports.fiscal(),
         per_pos,
     };
+    Ok(json(StatusCode::OK, &body))
+}
+
+/// What was damaged, and what of it is open.
+#[derive(Serialize, JsonSchema)]
+pub struct Damage {
+    /// Over the life of the buffer.
+    damaged: u64,
+    /// Those of them that no person has seen to yet.
+    damaged_open: u64,
+}
+
+/// `POST /v1/kkt/buffer/damage/resolve {"note"}`: a person has seen to what was damaged so far, and the alarm ends. What is
+/// damaged later raises it again.
+pub async fn resolve_damage(State(app): State<Shared>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let by = access(&parts.extensions)?.actor();
+    let Note { note } = body::form(&parts, body, &app.ports.options, Note::read).await?;
+    let worker = Arc::clone(&app);
+    let stats = detached(async move {
+        let (buffer, clock) = (&worker.ports.buffer, &worker.ports.clock);
+        let stats = buffer.stats().await?;
+        if stats.damaged_open > 0 {
+            buffer.record(damage_settled(stats.damaged, clock.wall(), by, &note)).await?;
+        }
+        buffer.stats().await
+    })
+    .await??;
+    let body = Damage { damaged: stats.damaged, damaged_open: stats.damaged_open };
     Ok(json(StatusCode::OK, &body))
 }
 

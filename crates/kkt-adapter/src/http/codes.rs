@@ -68,7 +68,12 @@ pub const CODES: &[Code] = &[
         "document_damaged",
         "the stored document failed its checksum: a person must look",
     ),
-    code(StatusCode::SERVICE_UNAVAILABLE, "buffer_full", "nothing was stored: the same key again later"),
+    code(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "buffer_full",
+        "no room (capacity, free disk space or work in hand; `detail` says which), nothing was stored: the same key again \
+         later",
+    ),
     code(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", "the storage has failed: a person must look"),
     code(
         StatusCode::SERVICE_UNAVAILABLE,

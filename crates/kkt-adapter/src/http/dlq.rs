@@ -33,17 +33,19 @@ use std::sync::Arc;
 pub struct Note {
     /// For the audit and for those who look at the document later.
     #[schemars(length(min = 1, max = REASON_MAX), regex(pattern = TEXT))]
-    note: String,
+    pub note: String,
 }
 
 impl Note {
-    fn read(form: &mut Form, map: &mut Map<String, Value>) -> Option<Self> {
+    /// Reads it.
+    pub fn read(form: &mut Form, map: &mut Map<String, Value>) -> Option<Self> {
         let value = form.required(map, "note")?;
         Some(Self { note: form.text("note", value, REASON_MAX)? })
     }
 }
 
-/// `GET /v1/kkt/dlq?pos_id=&resolved=&limit=&cursor=`, newest first; those that a person closed only if `resolved=true`.
+/// `GET /v1/kkt/dlq?pos_id=&device=&fd=&resolved=&order=&limit=&cursor=`, newest first unless `order=oldest`; those that a
+/// person closed only if `resolved=true`.
 pub async fn list(
     State(app): State<Shared>,
     Extension(bearer): Extension<Arc<Bearer>>,

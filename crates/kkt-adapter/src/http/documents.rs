@@ -55,7 +55,7 @@ pub async fn show(
     Ok(json(StatusCode::OK, &EntryView::whole(&entry, app.ports.fiscal())))
 }
 
-/// `GET /v1/kkt/receipts?pos_id=&status=&limit=&cursor=`, newest first.
+/// `GET /v1/kkt/receipts?pos_id=&device=&status=&fd=&order=&limit=&cursor=`, newest first unless `order=oldest`.
 pub async fn list(
     State(app): State<Shared>,
     Extension(bearer): Extension<Arc<Bearer>>,

@@ -2,8 +2,8 @@
 //!
 //! | status | when |
 //! |---|---|
-//! | unhealthy | buffer ≥ 100 %, more than 100 dead letters, or the database fails |
-//! | degraded | any breaker not CLOSED, any device blocked or in trouble, any lane stuck (its first document has not got through for 10 minutes) or stopped, buffer ≥ 80 %, more than 50 dead letters, oldest pending > 3 days |
+//! | unhealthy | no new receipt would be taken (buffer ≥ 100 %, free disk below its floor), more than 100 dead letters, or the database fails |
+//! | degraded | a document or a part of the database was damaged and nobody has seen to it, any breaker not CLOSED, any device blocked or in trouble, any lane stuck (its first document has not got through for 10 minutes) or stopped, buffer ≥ 80 %, more than 50 dead letters, oldest pending > 3 days |
 //! | healthy | else |
 
 use super::{
@@ -11,11 +11,11 @@ use super::{
     buffer::{Lane, oldest_pending_seconds, percent_full},
     pages::NOT_FISCAL,
     router::{App, Shared},
-    view::json,
+    view::{OldestView, json},
 };
 use crate::{
     domain::ids::{DeviceId, ReceiptId},
-    ports::{DeviceView, LaneView, Stats},
+    ports::{DeviceView, LaneView, Stats, StoreHealth},
 };
 use axum::{
     extract::State,
@@ -50,15 +50,15 @@ impl Health {
 }
 
 /// The figures that health looks at. Exact numbers: 79.999 % is not 80 %.
-fn of_buffer(stats: &Stats, oldest_seconds: Option<i64>) -> Health {
+fn of_buffer(stats: &Stats, oldest_seconds: Option<i64>, refuses: bool) -> Health {
     let dead = stats.total.dead;
-    if stats.used >= stats.capacity || dead > DLQ_UNHEALTHY {
+    if refuses || stats.used >= stats.capacity || dead > DLQ_UNHEALTHY {
         return Health::Unhealthy;
     }
     let full =
         u128::from(stats.used) * 100 >= u128::from(stats.capacity) * u128::from(BUFFER_DEGRADED_PERCENT);
     let old = oldest_seconds.is_some_and(|seconds| seconds > OLDEST_DEGRADED_SECONDS);
-    Health::degraded_if(full || dead > DLQ_DEGRADED || old)
+    Health::degraded_if(full || dead > DLQ_DEGRADED || old || stats.damaged_open > 0)
 }
 
 /// Health as a whole; the worst component wins.
@@ -93,12 +93,24 @@ struct BufferHealth {
     pending: Option<u64>,
     unprinted: Option<u64>,
     oldest_pending_seconds: Option<i64>,
+    /// Which document that is.
+    oldest_pending: Option<OldestView>,
+    /// Why a new receipt would be refused now (full, too little free disk space, storage failed), in words; `null`: it
+    /// would be taken.
+    refuses: Option<String>,
+    /// Free space of the disk on which the buffer lies; `null`: it cannot be asked.
+    free_disk_bytes: Option<u64>,
+    /// `buffer.min_free_disk`: with less free no new receipt is taken.
+    min_free_disk_bytes: Option<u64>,
     /// Documents that failed their checksum and were set aside.
     damaged: Option<u64>,
+    /// Those of them that no person has seen to yet.
+    damaged_open: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct DatabaseHealth {
+    /// `degraded`: it works, and a person must look at what `error` says.
     status: Health,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -132,16 +144,22 @@ struct DeviceHealth {
 }
 
 impl BufferHealth {
-    fn of(stats: Option<&Stats>, now: Timestamp) -> Self {
+    fn of(stats: Option<&Stats>, store: &StoreHealth, now: Timestamp) -> Self {
         let oldest = stats.and_then(|stats| oldest_pending_seconds(stats, now));
+        let refuses = store.refuses.is_some();
         Self {
-            status: stats.map_or(Health::Unhealthy, |stats| of_buffer(stats, oldest)),
+            status: stats.map_or(Health::Unhealthy, |stats| of_buffer(stats, oldest, refuses)),
             percent_full: stats.map(percent_full),
             dlq_size: stats.map(|stats| stats.total.dead),
             pending: stats.map(|stats| stats.total.pending),
             unprinted: stats.map(|stats| stats.total.unprinted),
             oldest_pending_seconds: oldest,
+            oldest_pending: stats.and_then(|stats| stats.oldest.clone()).map(OldestView::from),
+            refuses: store.refuses.clone(),
+            free_disk_bytes: store.disk.map(|disk| disk.free_bytes),
+            min_free_disk_bytes: store.disk.map(|disk| disk.floor_bytes),
             damaged: stats.map(|stats| stats.damaged),
+            damaged_open: stats.map(|stats| stats.damaged_open),
         }
     }
 }
@@ -176,13 +194,13 @@ pub async fn report(app: &App) -> Report {
     let breakers = ports.breakers.breakers();
     let closed = breakers.iter().all(|view| breakers::state(view) == "CLOSED");
     let works = store.ok && stats.is_ok();
+    let buffer = BufferHealth::of(stats.as_ref().ok(), &store, ports.clock.wall());
     let database = DatabaseHealth {
-        status: if works { Health::Healthy } else { Health::Unhealthy },
+        status: if works { Health::degraded_if(store.error.is_some()) } else { Health::Unhealthy },
         kind: store.kind,
         mode: store.mode,
         error: store.error.or_else(|| stats.as_ref().err().map(ToString::to_string)),
     };
-    let buffer = BufferHealth::of(stats.as_ref().ok(), ports.clock.wall());
     let kkt = KktHealth::of(ports.till.devices());
     let sync = SyncHealth::of(ports.sync.stuck());
     let status = buffer.status.max(database.status).max(kkt.status).max(sync.status);

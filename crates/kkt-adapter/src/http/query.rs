@@ -3,7 +3,7 @@
 use super::{auth::Bearer, body::outside, error::ApiError, router::App};
 use crate::{
     domain::{
-        ids::{PosId, ReceiptId},
+        ids::{DeviceId, PosId, ReceiptId},
         lifecycle::State,
         validate::problem::FieldError,
     },
@@ -43,7 +43,8 @@ fn state(text: &str) -> Option<State> {
     old.map(|(_, state)| *state).or_else(|| State::from_name(text))
 }
 
-/// The filter of a list: `pos_id`, `status`, `limit`, `cursor`. A till's token sees its own tills only.
+/// The filter of a list: `pos_id`, `device`, `status`, `fd`, `order`, `limit`, `cursor`. A till's token sees its own tills
+/// only, all of them unless it names one.
 ///
 /// # Errors
 /// 422, 403.
@@ -51,33 +52,40 @@ pub fn filter(pairs: &Pairs, bearer: &Bearer) -> Result<ListFilter, ApiError> {
     let mut errors = Vec::new();
     let names = State::ALL.iter().map(|state| state.as_str()).chain(OLD_NAMES.map(|(name, _)| name));
     let states = format!("one of {}", names.collect::<Vec<_>>().join(", "));
-    let mut pos_id: Option<PosId> =
-        field(pairs, &mut errors, "pos_id", PosId::RULE, |text| text.parse().ok());
+    let pos_id: Option<PosId> = field(pairs, &mut errors, "pos_id", PosId::RULE, |text| text.parse().ok());
+    let device: Option<DeviceId> =
+        field(pairs, &mut errors, "device", DeviceId::RULE, |text| text.parse().ok());
     let state = field(pairs, &mut errors, "status", &states, state);
+    let fd_rule = format!("a number from 1 to {}", u32::MAX);
+    let fd = field(pairs, &mut errors, "fd", &fd_rule, |text| text.parse().ok().filter(|fd| *fd > 0));
+    let order = field(pairs, &mut errors, "order", "newest or oldest", |text| match text {
+        "newest" => Some(false),
+        "oldest" => Some(true),
+        _ => None,
+    });
     let cursor: Option<ReceiptId> =
         field(pairs, &mut errors, "cursor", "the next_cursor of the page before", |text| text.parse().ok());
     let limit = field(pairs, &mut errors, "limit", &format!("a number from 1 to {}", LIMIT.1), |text| {
         text.parse().ok().filter(|limit| (1..=LIMIT.1).contains(limit))
     });
     let resolved = field(pairs, &mut errors, "resolved", "true or false", |text| text.parse().ok());
-    match (&pos_id, bearer.tills()) {
-        (Some(pos_id), _) => bearer.act_for(pos_id)?,
-        (None, Some(own)) if own.len() == 1 => pos_id = own.first().cloned(),
-        (None, Some(_)) => {
-            let msg = "this token acts for several tills: name one of them";
-            errors.push(outside("query", "pos_id", "missing", msg.into(), &Value::Null));
+    let pos_ids = match (pos_id, bearer.tills()) {
+        (Some(pos_id), _) => {
+            bearer.act_for(&pos_id)?;
+            Some(vec![pos_id])
         }
-        (None, None) => {}
-    }
+        (None, own) => own.map(|own| own.iter().cloned().collect()),
+    };
     if !errors.is_empty() {
         return Err(ApiError::fields(errors));
     }
     Ok(ListFilter {
-        pos_id,
-        device: None,
+        pos_ids,
+        device,
+        fd,
         state,
         resolved: resolved.unwrap_or(false),
-        ascending: false,
+        ascending: order.unwrap_or(false),
         cursor,
         limit: limit.unwrap_or(LIMIT.0),
     })

@@ -88,6 +88,7 @@ pub fn routes() -> Vec<Route> {
         post("/v1/kkt/shift/open", Till, shift::open, said::open_shift),
         get("/v1/kkt/buffer/status", Till, buffer::status, said::buffer_status),
         post("/v1/kkt/buffer/sync", Control, buffer::sync, said::sync),
+        post("/v1/kkt/buffer/damage/resolve", Control, buffer::resolve_damage, said::resolve_damage),
         get("/v1/kkt/worker/status", Read, buffer::worker, said::worker),
         get("/v1/kkt/heartbeat/status", Read, heartbeat::status, said::heartbeat),
         get("/v1/kkt/dlq", Read, dlq::list, said::list_dead_letters),

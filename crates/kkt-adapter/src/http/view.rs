@@ -11,7 +11,7 @@ use crate::{
         receipt::{Receipt, ReceiptKind},
         validate::schema,
     },
-    ports::{ListPage, Sale, SaleStatus},
+    ports::{ListPage, Oldest, Sale, SaleStatus},
 };
 use axum::{
     body::Body,
@@ -165,7 +165,27 @@ impl<'a> EntryView<'a> {
     }
 }
 
-/// A page of documents, newest first.
+/// The oldest document that the OFD has not confirmed: what the 30 days are counted from.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OldestPending")]
+pub struct OldestView {
+    receipt_id: ReceiptId,
+    pos_id: PosId,
+    /// The KKT it belongs to.
+    device: DeviceId,
+    fiscal_doc_number: Option<u32>,
+    /// `printed`: it waits for the OFD. `dead`: it waits for a person.
+    state: State,
+    printed_at: Time,
+}
+
+impl From<Oldest> for OldestView {
+    fn from(Oldest { id, pos_id, device, fd, state, printed_at }: Oldest) -> Self {
+        Self { receipt_id: id, pos_id, device, fiscal_doc_number: fd, state, printed_at: Time(printed_at) }
+    }
+}
+
+/// A page of documents, newest first unless asked otherwise.
 #[derive(Serialize, JsonSchema)]
 pub struct Receipts<'a> {
     receipts: Vec<EntryView<'a>>,
@@ -181,7 +201,7 @@ impl<'a> Receipts<'a> {
     }
 }
 
-/// A page of dead letters, newest first.
+/// A page of dead letters, newest first unless asked otherwise.
 #[derive(Serialize, JsonSchema)]
 pub struct DeadLetters<'a> {
     dead_letters: Vec<EntryView<'a>>,

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     document::Outgoing,
-    entry::{AuditEvent, Change, Entry, NewEntry, Settlement},
+    entry::{Actor, AuditEvent, Change, Entry, NewEntry, Settlement},
     ids::{DeviceId, IdempotencyKey, PosId, ReceiptId},
     lifecycle::{State, Step},
 };
@@ -23,9 +23,9 @@ pub const NEXT_BYTES: usize = 128 * 1_024;
 #[non_exhaustive]
 pub enum BufferError {
     /// Try later: the capacity or the floor of free disk is reached; nothing was stored.
-    #[error("the buffer is full ({reason}); nothing was stored, try again after {} s", retry_after.as_secs())]
+    #[error("{reason}; nothing was stored, try again after {} s", retry_after.as_secs())]
     Full {
-        /// Which limit, with its numbers.
+        /// Which limit, with its numbers, for people: `по-русски / in English`.
         reason: String,
         /// When to try again.
         retry_after: Duration,
@@ -106,10 +106,12 @@ pub enum Lookup {
 /// Which documents a list shows, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
-    /// Only of this till.
-    pub pos_id: Option<PosId>,
+    /// Only of these tills.
+    pub pos_ids: Option<Vec<PosId>>,
     /// Only of this device.
     pub device: Option<DeviceId>,
+    /// Only with this ФД number; each device counts its own. What another program printed has none here.
+    pub fd: Option<u32>,
     /// Only in this state; dead letters that a person closed are left out unless `resolved`.
     pub state: Option<State>,
     /// With `state = Dead`: also those that a person closed.
@@ -160,8 +162,47 @@ pub struct Stats {
     /// When the oldest document that the OFD has not confirmed was printed: pending and dead ones, closed dead
     /// letters left out (the 30-day rule counts from it).
     pub oldest_unconfirmed: Option<Timestamp>,
-    /// Rows whose checksum was wrong and that were set aside.
+    /// Which document that is; `None` also where its row is damaged.
+    pub oldest: Option<Oldest>,
+    /// Documents and parts of them whose checksum was wrong and that were set aside, over the life of the buffer.
     pub damaged: u64,
+    /// Those of them that no person has seen to yet, see [`damage_settled`].
+    pub damaged_open: u64,
+}
+
+/// The subject in the audit of what was damaged.
+pub const DAMAGE: &str = "damage";
+
+/// The line of the audit by which a person says that the first `count` damaged documents are seen to, given to
+/// [`Buffer::record`]. What is damaged later is open again.
+#[must_use]
+pub fn damage_settled(count: u64, at: Timestamp, actor: Actor, note: &str) -> AuditEvent {
+    let detail = format!("{count}: {note}");
+    AuditEvent { at, subject: DAMAGE.into(), action: "resolve".into(), actor, detail }
+}
+
+/// How many damaged documents are open, by the latest line of the audit about [`DAMAGE`].
+#[must_use]
+pub fn damage_open(damaged: u64, latest: Option<&AuditEvent>) -> u64 {
+    let settled = latest.and_then(|line| line.detail.split_once(':')?.0.parse().ok());
+    damaged.saturating_sub(settled.unwrap_or(0))
+}
+
+/// The oldest document that the OFD has not confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oldest {
+    /// Our key of it.
+    pub id: ReceiptId,
+    /// Its till.
+    pub pos_id: PosId,
+    /// Its device.
+    pub device: DeviceId,
+    /// Its ФД number, where it is known.
+    pub fd: Option<u32>,
+    /// `printed` or `dead`.
+    pub state: State,
+    /// When it was printed.
+    pub printed_at: Timestamp,
 }
 
 impl Stats {
@@ -183,6 +224,23 @@ impl Stats {
     }
 }
 
+/// The space of the disk on which the store lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Bytes free to this program.
+    pub free_bytes: u64,
+    /// With less free nothing new is taken; 0: whatever is free.
+    pub floor_bytes: u64,
+}
+
+impl DiskSpace {
+    /// Whether nothing new is taken.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.free_bytes < self.floor_bytes
+    }
+}
+
 /// Whether the store works, for health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreHealth {
@@ -192,8 +250,13 @@ pub struct StoreHealth {
     pub kind: &'static str,
     /// Journal mode, `WAL`.
     pub mode: &'static str,
-    /// Why it does not.
+    /// Why it does not; if it does, what a person must look at all the same (a part of the file is damaged, or a damaged
+    /// file was set aside).
     pub error: Option<String>,
+    /// Why a new document would be refused now, for people: `по-русски / in English`; `None`: it would be taken.
+    pub refuses: Option<String>,
+    /// `None` where there is no disk, or it cannot be asked.
+    pub disk: Option<DiskSpace>,
 }
 
 /// The durable buffer.

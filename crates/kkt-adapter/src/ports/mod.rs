@@ -15,8 +15,8 @@ mod ofd;
 mod till;
 
 pub use buffer::{
-    Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, NEXT_BYTES, Pending, Place, Stats,
-    StoreHealth,
+    Appended, Buffer, BufferError, Counts, DAMAGE, DiskSpace, ListFilter, ListPage, Lookup, NEXT_BYTES,
+    Oldest, Pending, Place, Stats, StoreHealth, damage_open, damage_settled,
 };
 pub use clock::{Clock, Monotonic, SteadyWall};
 pub use control::{

@@ -7,7 +7,7 @@ use crate::{
     },
     ports::{
         BreakerCommand, BreakerControl, BreakerError, BreakerView, Buffer, Clock, Event as Happening,
-        Observer,
+        Monotonic, Observer,
     },
 };
 use async_trait::async_trait;
@@ -39,6 +39,8 @@ struct Forced {
     /// Which command it was, so that a later one is not undone by an earlier one's timer.
     command: u64,
     until: Timestamp,
+    /// The same on the clock that nobody sets.
+    ends: Monotonic,
 }
 
 /// What a person freed by a command or by new numbers.
@@ -189,7 +191,12 @@ impl Breakers {
             since: wall(snapshot.since),
             last_failure: snapshot.last_failure.map(wall),
             reason: (snapshot.generation > 0).then(|| snapshot.explanation.to_string()),
-            retry_after: snapshot.retry_after,
+            // While it is forced open nothing is tried before it is released: by itself at its end, or by a person.
+            retry_after: match forced.filter(|_| is_forced) {
+                Some(forced) => Some(forced.ends.since(self.clock.monotonic())),
+                None if is_forced => None,
+                None => snapshot.retry_after,
+            },
             forced_until: forced.filter(|_| is_forced).map(|forced| forced.until),
             snapshot,
         }
@@ -228,7 +235,8 @@ impl Breakers {
         let BreakerCommand::ForceOpen { for_how_long: Some(time) } = command else { return };
         let span = SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX);
         let until = self.clock.wall().checked_add(span).unwrap_or(Timestamp::MAX);
-        forced.1.insert(key.to_owned(), Forced { command: number, until });
+        let ends = Monotonic(self.clock.monotonic().0.saturating_add(*time));
+        forced.1.insert(key.to_owned(), Forced { command: number, until, ends });
         let (breakers, key, time) = (self.me.clone(), key.to_owned(), *time);
         tokio::spawn(async move {
             tokio::time::sleep(time).await;

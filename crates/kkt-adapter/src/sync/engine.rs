@@ -248,6 +248,15 @@ impl SyncEngine {
         LaneView { device: lane.device.clone(), state, last_error, head }
     }
 
+    /// Every lane, however many: `worker` and `stuck` show as many as a person can read.
+    #[must_use]
+    pub fn lane_views(&self) -> Vec<LaneView> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let views = lanes.values().map(|lane| self.lane_view(lane));
+        let laneless = self.laneless.lock().unwrap_or_else(PoisonError::into_inner);
+        views.chain(laneless.iter().map(without_lane)).collect()
+    }
+
     fn any_lane(&self, state: LaneState) -> bool {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values().any(|lane| lane.view().0 == state)
     }

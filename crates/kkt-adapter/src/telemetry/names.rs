@@ -65,6 +65,16 @@ metrics! {
         "Documents that the buffer may hold unsettled at once.";
     BUFFER_PERCENT_FULL: Gauge "kkt_buffer_percent_full" []
         "Share of the capacity in use in percent, 0 to 100, places reserved by running requests included.";
+    ACCEPTING: Gauge "kkt_accepting" []
+        "1 while a new receipt would be taken; 0 while the buffer is full, the disk has too little free space, or the storage has failed.";
+    DISK_FREE: Gauge "kkt_disk_free_bytes" []
+        "Bytes free on the disk on which the buffer lies; absent if the disk cannot be asked.";
+    DISK_FLOOR: Gauge "kkt_disk_floor_bytes" []
+        "Bytes that must be free there (buffer.min_free_disk): with less no new receipt is taken; absent as kkt_disk_free_bytes.";
+    DAMAGED: Gauge "kkt_damaged_documents" []
+        "Documents, or parts of them, that failed their checksum and were set aside, and that no person has seen to yet.";
+    DATABASE_ERROR: Gauge "kkt_database_error" []
+        "1 while health shows an error of the database: it has failed, a part of its file is damaged, or a damaged file was set aside; else 0.";
     BREAKER_STATE: Gauge "kkt_circuit_breaker_state" ["key", "pos_id"]
         "State of a circuit breaker: 0 CLOSED, 1 OPEN, 2 HALF_OPEN, 3 FORCED_OPEN, 4 FORCED_CLOSED, 5 METRICS_ONLY.";
     BREAKER_FAILURES: Counter "kkt_circuit_breaker_failures_total" ["key", "pos_id"]

@@ -16,7 +16,7 @@ pub struct Page {
     pub breakers: Arc<dyn BreakerControl>,
     /// Tells which devices are blocked.
     pub devices: Arc<dyn Fn() -> Vec<DeviceView> + Send + Sync>,
-    /// Tells which lanes are stuck.
+    /// Tells which lanes are stuck: of all of them, however many.
     pub lanes: Arc<dyn Fn() -> Vec<LaneView> + Send + Sync>,
     /// For the age of the oldest document.
     pub clock: Arc<dyn Clock>,
@@ -27,7 +27,8 @@ impl MetricsPage for Page {
     async fn render(&self) -> Result<String, BufferError> {
         let stats = self.buffer.stats().await?;
         let (breakers, devices, lanes) = (self.breakers.breakers(), (self.devices)(), (self.lanes)());
-        let read = Read { breakers: &breakers, devices: &devices, lanes: &lanes };
+        let store = self.buffer.health();
+        let read = Read { breakers: &breakers, devices: &devices, lanes: &lanes, store: &store };
         let mut families = scrape(&self.metrics, &stats, &read, self.clock.wall());
         families.extend(self.metrics.gather());
         families.sort_by(|a, b| a.name().cmp(b.name()));

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::ids::DeviceId,
-    ports::{BreakerView, DeviceView, LaneView, Stats},
+    ports::{BreakerView, DeviceView, LaneView, Stats, StoreHealth},
 };
 use circuit_breaker::{Snapshot, State};
 use jiff::Timestamp;
@@ -22,6 +22,8 @@ pub struct Read<'a> {
     pub devices: &'a [DeviceView],
     /// Their lanes.
     pub lanes: &'a [LaneView],
+    /// How the store is.
+    pub store: &'a StoreHealth,
 }
 
 /// The families of all of it. `metrics` says which tills have labels of their own; `wall` is the time now.
@@ -29,6 +31,7 @@ pub struct Read<'a> {
 pub fn scrape(metrics: &Metrics, stats: &Stats, read: &Read<'_>, wall: Timestamp) -> Vec<MetricFamily> {
     let registry = Registry::new();
     buffer(&registry, metrics, stats, wall);
+    store(&registry, read.store);
     let blocked = read.devices.iter().map(|view| (&view.device, view.blocked_by.is_some()));
     flags(&registry, &names::DEVICE_BLOCKED, metrics, blocked);
     let stuck = read.lanes.iter().map(|lane| (&lane.device, lane.needs_a_person()));
@@ -66,6 +69,17 @@ fn buffer(registry: &Registry, metrics: &Metrics, stats: &Stats, wall: Timestamp
     let age =
         stats.oldest_unconfirmed.map_or(0.0, |oldest| wall.duration_since(oldest).as_secs_f64().max(0.0));
     decimal(registry, &names::OLDEST_PENDING).with_label_values::<&str>(&[]).set(age);
+    gauge(registry, &names::DAMAGED).with_label_values::<&str>(&[]).set(whole(stats.damaged_open));
+}
+
+fn store(registry: &Registry, store: &StoreHealth) {
+    let set = |metric: &Metric, value| gauge(registry, metric).with_label_values::<&str>(&[]).set(value);
+    set(&names::ACCEPTING, i64::from(store.refuses.is_none()));
+    set(&names::DATABASE_ERROR, i64::from(!store.ok || store.error.is_some()));
+    if let Some(disk) = store.disk {
+        set(&names::DISK_FREE, whole(disk.free_bytes));
+        set(&names::DISK_FLOOR, whole(disk.floor_bytes));
+    }
 }
 
 /// One row a pair of labels `key`, `pos_id`.

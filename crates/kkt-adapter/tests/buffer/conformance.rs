@@ -361,17 +361,23 @@ fn the_figures_follow_every_change() {
         assert_eq!(stats.per_pos[second], Counts { pending: 1, ..Default::default() });
         assert_eq!((stats.used, stats.capacity), (3, 100));
         assert_eq!(stats.oldest_unconfirmed, Some(oldest_at));
+        let named = stats.oldest.expect("it is named");
+        assert_eq!((named.id, named.fd, named.state), (oldest, Some(1), State::Printed));
+        assert_eq!((named.pos_id.as_str(), named.device.as_str()), ("POS-001", "POS-001"));
+        assert_eq!(named.printed_at, oldest_at);
         buffer.settle(vec![dead(oldest)]).await.unwrap();
         assert_eq!(
             buffer.stats().await.unwrap().oldest_unconfirmed,
             Some(oldest_at),
             "a dead letter is still unconfirmed"
         );
+        let named = buffer.stats().await.unwrap().oldest.expect("it is named");
+        assert_eq!((named.id, named.state), (oldest, State::Dead));
         buffer.apply(oldest, Change::Resolve { by: person(), note: "n".into() }).await.unwrap();
         assert_eq!(buffer.stats().await.unwrap().oldest_unconfirmed, Some(bench.clock_wall()));
         buffer.settle(vec![synced(younger)]).await.unwrap();
         let stats = buffer.stats().await.unwrap();
-        assert_eq!(stats.oldest_unconfirmed, None);
+        assert_eq!((stats.oldest_unconfirmed, stats.oldest), (None, None));
         assert_eq!(stats.total, Counts { unprinted: 1, synced: 1, cancelled: 1, ..Default::default() });
     });
 }
@@ -389,7 +395,8 @@ fn a_list_goes_page_by_page_in_both_directions_and_by_every_filter() {
             let page = buffer.list(filter).await.unwrap();
             (page.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), page.next)
         };
-        let base = ListFilter { pos_id: Some("POS-001".parse().unwrap()), limit: 2, ..Default::default() };
+        let base =
+            ListFilter { pos_ids: Some(vec!["POS-001".parse().unwrap()]), limit: 2, ..Default::default() };
         let (first, next) = page(base.clone()).await;
         assert_eq!((first, next), (vec![ids[4], ids[3]], Some(ids[3])));
         let (last, next) = page(ListFilter { cursor: Some(ids[1]), ..base.clone() }).await;
@@ -408,7 +415,22 @@ fn a_list_goes_page_by_page_in_both_directions_and_by_every_filter() {
         assert_eq!(page(by_device).await.0, [other]);
         buffer.settle(vec![synced(ids[2])]).await.unwrap();
         assert_eq!(page(ListFilter { state: Some(State::Synced), ..all.clone() }).await.0, [ids[2]]);
-        let nobody = ListFilter { pos_id: Some("POS-404".parse().unwrap()), ..all };
+        let fd = |fd| ListFilter { fd: Some(fd), ..all.clone() };
+        assert_eq!(page(fd(2)).await.0, [ids[1]]);
+        assert_eq!(page(fd(3)).await.0, [ids[2]], "whatever became of it");
+        assert_eq!(page(ListFilter { state: Some(State::Printed), ..fd(3) }).await.0, []);
+        assert_eq!(page(ListFilter { pos_ids: base.pos_ids.clone(), ..fd(5) }).await.0, [ids[4]]);
+        assert_eq!(page(fd(6)).await, (vec![], None));
+        let tills = |names: &[&str]| Some(names.iter().map(|name| name.parse().unwrap()).collect());
+        let both = ListFilter { pos_ids: tills(&["POS-001", "POS-002"]), ..all.clone() };
+        assert_eq!(page(both.clone()).await.0, [other, ids[4], ids[3], ids[2], ids[1], ids[0]]);
+        let (first, next) = page(ListFilter { ascending: true, limit: 1, ..both.clone() }).await;
+        assert_eq!((first, next), (vec![ids[0]], Some(ids[0])));
+        assert_eq!(page(ListFilter { state: Some(State::Accepted), ..both }).await.0, [other]);
+        let some = ListFilter { pos_ids: tills(&["POS-002", "POS-404"]), ..all.clone() };
+        assert_eq!(page(some).await.0, [other]);
+        assert_eq!(page(ListFilter { pos_ids: tills(&[]), ..all.clone() }).await.0, [], "of no till at all");
+        let nobody = ListFilter { pos_ids: Some(vec!["POS-404".parse().unwrap()]), ..all };
         assert_eq!(page(nobody).await, (vec![], None));
         assert_eq!(buffer.devices().await.unwrap(), [device("POS-001"), device("POS-002")]);
     });
@@ -463,9 +485,9 @@ fn the_next_documents_of_a_lane_end_with_the_one_that_fills_a_page() {
         for fd in 1..=5 {
             let id = accept(buffer, entry(&format!("key-{fd}"))).await;
             buffer.apply(id, Change::StartPrinting).await.unwrap();
-            let Change::Printed { fiscal, by, .. } = printed(fd) else { panic!() };
+            let Change::Printed { fiscal, by, why, .. } = printed(fd) else { panic!() };
             let wire = vec![b' '; NEXT_BYTES / 2 - 1];
-            buffer.apply(id, Change::Printed { fiscal, wire, by }).await.unwrap();
+            buffer.apply(id, Change::Printed { fiscal, wire, by, why }).await.unwrap();
             ids.push(id);
         }
         let next = async |limit| {

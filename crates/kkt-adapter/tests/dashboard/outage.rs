@@ -170,3 +170,74 @@ fn a_full_buffer_says_that_the_shop_cannot_sell_and_what_to_do_and_nothing_that_
     assert!(!causes.contains("Nothing now") && !causes.contains("Receipts are printed"), "{causes}");
     page.assert_no_console_errors();
 }
+
+// At 9 p.m.: what the till is answered and what the page says are one.
+#[test]
+fn a_disk_without_room_says_that_the_shop_cannot_sell_and_where_to_make_room() {
+    let shop = Shop::with(&Setup { min_free_disk: Some("1024TiB"), ..Setup::default() });
+    assert_eq!(shop.try_to_sell("POS-001"), 503);
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    page.until_says("#verdict-title", "The shop cannot sell");
+    let causes = page.text("#causes");
+    assert!(
+        causes.contains("Too little free disk space") && causes.contains("not in the adapter's folder"),
+        "{causes}"
+    );
+    assert!(!causes.contains("raise buffer.capacity"), "{causes}");
+    page.until_says("#figures", "Disk space");
+    page.click("[data-language=ru]");
+    page.until_says("#verdict-title", "Магазин не может продавать");
+    page.until_says("#causes", "На диске мало места");
+    page.assert_no_console_errors();
+}
+
+// P2
+#[test]
+fn a_damaged_document_is_told_with_what_to_do() {
+    let mut shop = Shop::open();
+    shop.sell("POS-001");
+    shop.until_delivered();
+    let address = shop.stop();
+    shop.rot("UPDATE documents SET attempts = attempts + 1 WHERE kind = 0");
+    shop.start(Some(address));
+    shop.get("/v1/kkt/receipts");
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    page.until_says("#causes", "1 stored document was damaged");
+    page.until_says("#causes", "Delete nothing in the adapter's folder");
+    assert_eq!(page.text("#verdict-title"), "The shop can sell");
+    page.click("#causes [data-action=resolve-damage]");
+    page.fill("#act-note", "it is in the OFD's cabinet");
+    page.click("#act-submit");
+    page.until("the alarm ends", "!document.querySelector('#causes').innerText.includes('damaged')");
+    assert_eq!(shop.get("/v1/health")["status"], "healthy");
+    page.assert_no_console_errors();
+}
+
+// An alarm about the oldest document leads to it, wherever in the list it stands.
+#[test]
+fn the_oldest_document_is_one_click_from_the_alarm_about_it() {
+    let shop = Shop::with(&Setup { recovery: Some("60s"), ..Setup::default() });
+    shop.break_ofd();
+    shop.sell("POS-001");
+    let oldest =
+        shop.get("/v1/kkt/buffer/status")["oldest_pending"]["receipt_id"].as_str().unwrap().to_owned();
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.until_ready();
+    // Nobody waits four days for a test: the adapter's answer is made older on its way.
+    page.evaluate(
+        "{ const real = window.fetch; window.fetch = async (path, ...rest) => { \
+         const answer = await real(path, ...rest); if (!String(path).endsWith('/buffer/status')) return answer; \
+         const body = await answer.json(); body.oldest_pending_seconds = 4 * 86400; \
+         return new Response(JSON.stringify(body), { headers: answer.headers }); }; }",
+    );
+    page.until_says("#causes", "The oldest receipt has waited for the OFD for 4 d");
+    page.click("#causes [data-control=open]");
+    page.until("the document", "document.getElementById('paper').open");
+    page.until_says("#paper-body", &oldest);
+    page.assert_no_console_errors();
+}

@@ -46,7 +46,7 @@ fn the_way_to_the_erp_is_shown_where_there_is_one() {
 }
 
 #[test]
-fn receipts_are_found_by_key_by_id_and_by_till_and_shown_as_text() {
+fn receipts_are_found_by_key_by_id_by_till_and_by_fd_and_shown_as_text() {
     let shop = Shop::open();
     let nasty = "<img src=x onerror=document.title=1>";
     let id = shop.sell_as("POS-001", "key-of-one", nasty)["receipt_id"].as_str().unwrap().to_owned();
@@ -56,7 +56,8 @@ fn receipts_are_found_by_key_by_id_and_by_till_and_shown_as_text() {
     page.until_ready();
     let rows = "document.querySelectorAll('#receipts-body tr:not([hidden])').length";
     page.until("both sales and both shifts", &format!("{rows} === 4"));
-    for (text, found) in [("key-of-one", 1), (id.as_str(), 1), ("POS-002", 2)] {
+    let by_paper = [("ФД 2", 2), ("fd2", 2), ("2", 2), ("№ 1", 2), ("ФД 4711", 0)];
+    for (text, found) in [("key-of-one", 1), (id.as_str(), 1), ("POS-002", 2)].into_iter().chain(by_paper) {
         page.evaluate("document.getElementById('search-text').value = ''");
         page.fill("#search-text", text);
         page.press("Enter");

@@ -23,6 +23,8 @@ pub struct Setup {
     pub more: String,
     /// `buffer.capacity`.
     pub capacity: Option<u32>,
+    /// `buffer.min_free_disk`; default 1 MiB.
+    pub min_free_disk: Option<&'static str>,
     /// `recovery_timeout` of the breaker; default 1 s.
     pub recovery: Option<&'static str>,
 }
@@ -61,12 +63,13 @@ impl Shop {
             .collect();
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[auth]\ntokens = [{}]\n\
-             [buffer]\nurl = \"sqlite://{dir}/data/buffer.db\"\nmin_free_disk = \"1MiB\"\ncapacity = {capacity}\n\
+             [buffer]\nurl = \"sqlite://{dir}/data/buffer.db\"\nmin_free_disk = \"{min_free_disk}\"\ncapacity = {capacity}\n\
              [breaker]\nrecovery_timeout = \"{recovery}\"\n\
              [sync]\ninterval = \"1s\"\nretry_after = \"50ms\"\n\
              [ofd]\nkind = \"http\"\nbase_url = \"{ofd}\"\ntimeout = \"2s\"\n{more}",
             tokens.join(", "),
             dir = folder.path().display(),
+            min_free_disk = setup.min_free_disk.unwrap_or("1MiB"),
             capacity = setup.capacity.unwrap_or(300_000),
             recovery = setup.recovery.unwrap_or("1s"),
             ofd = sim.base_url(),
@@ -88,6 +91,12 @@ impl Shop {
         let app = self.runtime.block_on(App::start(&loaded.config)).unwrap();
         self.url = format!("http://{}", app.address());
         self.app = Some(app);
+    }
+
+    /// Writes to the database of a stopped adapter as a failing disk would.
+    pub fn rot(&self, sql: &str) {
+        let conn = rusqlite::Connection::open(self.folder.path().join("data/buffer.db")).unwrap();
+        assert!(conn.execute(sql, []).unwrap() > 0, "{sql}");
     }
 
     /// Stops the adapter; the answer is where it was.

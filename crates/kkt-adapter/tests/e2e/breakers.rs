@@ -32,6 +32,13 @@ async fn a_breaker_forced_open_keeps_receipts_until_it_is_released() {
 async fn a_breaker_forced_open_for_a_time_releases_itself() {
     let sim = simulator().await;
     let adapter = Setup::new(&sim.base_url()).start();
+    let path = "/v1/kkt/circuit-breakers/ofd";
+    let seconds = async || adapter.get(path).await["retry_after_seconds"].as_f64();
+    adapter.post(&format!("{path}/force-open"), &json!({"reason": "work", "for_seconds": 600})).await;
+    let left = seconds().await.expect("it has an end");
+    assert!((500.0..=600.0).contains(&left), "{left}");
+    adapter.post(&format!("{path}/force-open"), &json!({"reason": "work"})).await;
+    assert_eq!(seconds().await, None, "a person releases it, no time does");
     let command = json!({"reason": "a short break", "for_seconds": 1});
     adapter.post("/v1/kkt/circuit-breakers/ofd/force-open", &command).await;
     adapter.sell("POS-001").await;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod breakers;
 mod clock;
+mod damage;
 mod disk;
 mod harness;
 mod heartbeat;

@@ -35,6 +35,13 @@ async fn the_status_has_every_name_that_clients_read() {
     assert_eq!(body["percent_full"], body["buffer_percent"]);
     assert!(body["oldest_pending_seconds"].as_i64().unwrap() >= 90);
     assert_eq!(body["per_pos"].as_array().unwrap().len(), 2);
+    let oldest = &body["oldest_pending"];
+    assert_eq!((&oldest["device"], &oldest["state"]), (&json!("POS-001"), &json!("printed")), "{body}");
+    assert_eq!(oldest["fiscal_doc_number"], 1, "the shift's document was printed first");
+    let named = shop.get(&format!("/v1/kkt/receipt/{}", oldest["receipt_id"].as_str().unwrap())).await.ok();
+    assert_eq!((&named["printed_at"], &named["pos_id"]), (&oldest["printed_at"], &json!("POS-001")));
+    assert_eq!(shop.get("/v1/health").await.ok()["components"]["buffer"]["oldest_pending"], *oldest);
+    assert_eq!(body["refuses"], json!(null));
     shop.breakers.trip();
     let body = shop.get("/v1/kkt/buffer/status").await.ok();
     assert_eq!((&body["network_status"], &body["cb_state"]), (&json!("offline"), &json!("OPEN")));

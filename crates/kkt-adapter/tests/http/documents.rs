@@ -1,8 +1,10 @@
-use crate::shop::{open, receipt, receipt_of};
+use crate::shop::{Setup, Shop, open, receipt, receipt_of, token};
 use kkt_adapter::{
     domain::lifecycle::State,
+    http::Role,
     kkt::virtual_kkt::{Fault, Faults},
 };
+use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test]
@@ -54,6 +56,84 @@ async fn lists_are_filtered_and_paged_without_a_gap() {
     let pending = shop.get("/v1/kkt/receipts?status=pending").await.ok();
     assert!(pending["receipts"].as_array().unwrap().len() >= 10);
     assert_eq!(shop.get("/v1/kkt/receipts?status=cancelled").await.ok()["receipts"], json!([]));
+}
+
+// In a backlog of weeks the document that an alarm is about is the last of hundreds of pages.
+#[tokio::test]
+async fn lists_begin_with_the_oldest_where_they_are_asked_to() {
+    let shop = open().await;
+    for n in 0..4 {
+        shop.sell(&format!("k{n}"), receipt()).await.ok();
+    }
+    shop.dead("d0").await;
+    shop.dead("d1").await;
+    let keys = async |path: &str, list: &str| {
+        let page = shop.get(path).await.ok();
+        let all = page[list].as_array().unwrap().iter();
+        let receipts = all.filter(|one| one["document"] == "receipt");
+        let keys: Vec<_> = receipts.map(|one| one["idempotency_key"].as_str().unwrap().to_owned()).collect();
+        (keys, page["next_cursor"].as_str().map(str::to_owned))
+    };
+    let pending = "/v1/kkt/receipts?status=pending&order=oldest&limit=3";
+    let (first, next) = keys(pending, "receipts").await;
+    assert_eq!(first, ["k0", "k1"], "behind the shift's document");
+    let (rest, next) = keys(&format!("{pending}&cursor={}", next.unwrap()), "receipts").await;
+    assert_eq!((rest, next), (vec!["k2".to_owned(), "k3".to_owned()], None));
+    assert_eq!(keys("/v1/kkt/dlq?order=oldest", "dead_letters").await.0, ["d0", "d1"]);
+    assert_eq!(keys("/v1/kkt/dlq?order=newest", "dead_letters").await.0, ["d1", "d0"]);
+    for path in ["/v1/kkt/receipts?order=up", "/v1/kkt/dlq?order=up"] {
+        assert_eq!(shop.get(path).await.locs(), [r#"["query","order"]"#]);
+    }
+}
+
+// A caller has the paper in his hand, and nothing else of the receipt.
+#[tokio::test]
+async fn a_receipt_is_found_by_the_fd_number_on_its_paper() {
+    let shop = open().await;
+    let sale = shop.sell("k1", receipt()).await.ok();
+    shop.sell("k2", receipt()).await.ok();
+    shop.sell("other", receipt_of("POS-002")).await.ok();
+    let fd = sale["fiscal_doc"]["fiscal_doc_number"].as_u64().unwrap();
+    let found = async |query: String| {
+        let page = shop.get(&format!("/v1/kkt/receipts?{query}")).await.ok();
+        let all = page["receipts"].as_array().unwrap().iter();
+        all.map(|one| one["idempotency_key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(format!("fd={fd}")).await, ["other", "k1"], "each KKT counts its own");
+    assert_eq!(found(format!("fd={fd}&pos_id=POS-001")).await, ["k1"]);
+    assert_eq!(found(format!("fd={fd}&device=POS-002")).await, ["other"]);
+    assert_eq!(found("fd=4711".into()).await, Vec::<String>::new());
+    for fd in ["0", "-1", "x", "4294967296"] {
+        assert_eq!(shop.get(&format!("/v1/kkt/receipts?fd={fd}")).await.locs(), [r#"["query","fd"]"#]);
+    }
+}
+
+// P10
+#[tokio::test]
+async fn a_token_of_several_tills_lists_the_documents_of_all_of_them_and_of_no_other() {
+    let tokens =
+        vec![token("pair", Role::Pos, &["POS-001", "POS-002"]), token("operator", Role::Operator, &[])];
+    let shop = Shop::open(Setup { tokens, ..Setup::default() }).await;
+    let sell = async |pos_id: &str| {
+        let request = shop.client.post(shop.url("/v1/kkt/receipt")).bearer_auth("secret-of-operator");
+        let request = request.header("Idempotency-Key", format!("of-{pos_id}")).json(&receipt_of(pos_id));
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    };
+    for pos_id in ["POS-003", "POS-001", "POS-002"] {
+        sell(pos_id).await;
+    }
+    let ask = async |path: &str| shop.ask("secret-of-pair", Method::GET, path, None).await;
+    let page = ask("/v1/kkt/receipts").await.ok();
+    let mut tills: Vec<_> =
+        page["receipts"].as_array().unwrap().iter().map(|one| one["pos_id"].clone()).collect();
+    tills.dedup();
+    assert_eq!(tills, ["POS-002", "POS-001"], "{page}");
+    ask("/v1/kkt/receipts?pos_id=POS-003").await.error(403, "foreign_till");
+    let status = ask("/v1/kkt/buffer/status").await.ok();
+    assert_eq!(status["oldest_pending"], json!(null), "the oldest is another till's");
+    let path = "/v1/kkt/buffer/status";
+    let status = shop.ask("secret-of-operator", Method::GET, path, None).await.ok();
+    assert_eq!(status["oldest_pending"]["pos_id"], "POS-003");
 }
 
 #[tokio::test]

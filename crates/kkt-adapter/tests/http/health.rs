@@ -76,6 +76,12 @@ async fn a_buffer_of_eighty_percent_is_degraded_and_a_full_one_unhealthy() {
     loop {
         let stats = shop.get("/v1/kkt/buffer/status").await.ok();
         let percent = stats["percent_full"].as_f64().unwrap();
+        let refuses = stats["refuses"].as_str();
+        assert_eq!(
+            refuses.is_some_and(|why| why.contains("the buffer is full")),
+            percent >= 100.0,
+            "{stats}"
+        );
         let expected = if percent >= 100.0 {
             "unhealthy"
         } else if percent >= 80.0 {

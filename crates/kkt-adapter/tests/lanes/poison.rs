@@ -1,11 +1,14 @@
 //! A document that cannot be delivered: whatever the reason, the others are held up by one send at most.
 
 use super::shop::{Attempt, Fate, SEND, Shop, hush};
+use jiff::Timestamp;
 use kkt_adapter::{
     domain::lifecycle::State,
     ports::{Buffer, ListFilter, OfdError},
     sync::SyncOptions,
+    telemetry::{Metrics, Read, scrape},
 };
+use prometheus::TextEncoder;
 use std::time::Duration;
 
 const POISONED: (&str, u32) = ("KKT-0", 2);
@@ -94,6 +97,33 @@ async fn delays_others_by_one_send(fate: fn() -> Fate) {
 #[tokio::test(start_paused = true)]
 async fn a_document_that_is_always_answered_with_garbage_delays_others_by_one_send() {
     delays_others_by_one_send(garbage).await;
+}
+
+// P2: none is stuck without an alarm, however many devices there are.
+#[tokio::test(start_paused = true)]
+async fn the_alarm_of_a_stuck_lane_does_not_end_after_a_thousand_lanes() {
+    const LAST: &str = "KKT-9999";
+    let mut shop = Shop::new(SyncOptions::default(), |document| match document.device.as_str() {
+        LAST => Fate::Fails(OfdError::Ambiguous("HTTP 500".into())),
+        _ => Fate::Accepted,
+    });
+    for n in 0..1_000 {
+        shop.print(&format!("KKT-{n:04}"), 1).await;
+    }
+    shop.print(LAST, 1).await;
+    shop.engine.start();
+    shop.until_pending(1).await;
+    tokio::time::sleep(Duration::from_secs(900)).await;
+    let lanes = shop.engine.lane_views();
+    assert_eq!(lanes.len(), 1_001);
+    let metrics = Metrics::new();
+    let (stats, store) = (shop.buffer.stats().await.unwrap(), shop.buffer.health());
+    let read = Read { breakers: &[], devices: &[], lanes: &lanes, store: &store };
+    let page = TextEncoder::new().encode_to_string(&scrape(&metrics, &stats, &read, Timestamp::UNIX_EPOCH));
+    let page = page.unwrap();
+    let stuck: Vec<_> =
+        page.lines().filter(|line| line.starts_with("kkt_lane_stuck{") && line.ends_with(" 1")).collect();
+    assert_eq!(stuck, [r#"kkt_lane_stuck{device="other"} 1"#]);
 }
 
 // P2, P5: «poison receipt», worker panic.

@@ -63,8 +63,8 @@ use crate::{
         ids::{DeviceId, ReceiptId},
     },
     ports::{
-        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, Observer, Pending, Place, Stats,
-        StoreHealth,
+        Appended, Buffer, BufferError, Clock, DAMAGE, ListFilter, ListPage, Lookup, Observer, Pending, Place,
+        Stats, StoreHealth, damage_open,
     },
 };
 use async_trait::async_trait;
@@ -143,7 +143,7 @@ impl SqliteBuffer {
             stopped: Notify::new(),
             suspect: OnceLock::new(),
             damaged: AtomicU64::new(opened.store.damaged),
-            notice: opened.notice,
+            left_aside: opened.left_aside,
         });
         let (queue, commands) = sync_channel(options.queue.max(1));
         let writer = writer::Writer {
@@ -216,11 +216,21 @@ impl SqliteBuffer {
         let Some(queue) = &self.queue else { return Err(closed()) };
         queue.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => BufferError::Full {
-                reason: "the writer's queue is full".into(),
+                reason: "очередь записи заполнена / the writer's queue is full".into(),
                 retry_after: QUEUE_RETRY_AFTER,
             },
             TrySendError::Disconnected(_) => closed(),
         })
+    }
+
+    /// What `reserve` would answer now.
+    fn refusal(&self) -> Option<BufferError> {
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Some(BufferError::Failed("the store is closed".into()));
+        }
+        let clock = self.shared.clock.as_ref();
+        let may = self.shared.check().and_then(|()| self.shared.disk.check(clock));
+        may.and_then(|()| self.shared.gate.check()).err()
     }
 
     async fn read<T: Send + 'static>(
@@ -310,7 +320,14 @@ impl Buffer for SqliteBuffer {
     }
 
     async fn stats(&self) -> Result<Stats, BufferError> {
-        let oldest_unconfirmed = self.read(|conn, _| read::oldest_unconfirmed(conn)).await?;
+        let damaged = self.shared.damaged.load(Ordering::Relaxed);
+        let (oldest_unconfirmed, oldest, damaged_open) = self
+            .read(move |conn, damage| {
+                let (since, oldest) = read::oldest_unconfirmed(conn, damage)?;
+                let latest = if damaged > 0 { read::audit(conn, Some(DAMAGE), 1)?.pop() } else { None };
+                Ok((since, oldest, damage_open(damaged, latest.as_ref())))
+            })
+            .await?;
         let figures = self.shared.gate.figures();
         Ok(Stats {
             capacity: figures.capacity,
@@ -318,7 +335,9 @@ impl Buffer for SqliteBuffer {
             total: figures.total,
             per_pos: figures.per_pos,
             oldest_unconfirmed,
-            damaged: self.shared.damaged.load(Ordering::Relaxed),
+            oldest,
+            damaged,
+            damaged_open,
         })
     }
 
@@ -328,7 +347,12 @@ impl Buffer for SqliteBuffer {
             ok: failure.is_none() && !self.shared.closed.load(Ordering::SeqCst),
             kind: "SQLite",
             mode: "WAL",
-            error: failure.or_else(|| self.shared.suspect.get()).or(self.shared.notice.as_ref()).cloned(),
+            error: failure.or_else(|| self.shared.suspect.get()).cloned().or_else(|| self.shared.notice()),
+            refuses: self.refusal().map(|error| match error {
+                BufferError::Full { reason, .. } => reason,
+                other => format!("хранилище чеков не работает: {other} / {other}"),
+            }),
+            disk: self.shared.disk.space(self.shared.clock.as_ref()),
         }
     }
 

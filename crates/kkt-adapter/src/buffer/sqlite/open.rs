@@ -14,7 +14,11 @@ use super::{
 };
 use crate::ports::Clock;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
-use std::{fs, io::Read, path::Path};
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 /// Bytes of a page: the block of the usual file system, and of 1, 2, 4 and 8 KiB the least CPU time for a receipt at
 /// 64 connections, if by little.
@@ -31,8 +35,8 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 pub(super) struct Opened {
     pub store: Store,
     pub lock: Lock,
-    /// What a person should look at.
-    pub notice: Option<String>,
+    /// Damaged databases that lie beside it: a person should look at them.
+    pub left_aside: Vec<PathBuf>,
 }
 
 /// Why a file was not opened.
@@ -79,12 +83,7 @@ pub(super) fn store(options: &SqliteOptions, clock: &dyn Clock) -> Result<Opened
         }
     };
     let store = salvage::all(options, store, clock)?;
-    let left = folder::damaged_databases(path);
-    let notice = (!left.is_empty()).then(|| {
-        let names: Vec<_> = left.iter().map(|path| path.display().to_string()).collect();
-        format!("a damaged database was set aside: {}; look at it and move it away", names.join(", "))
-    });
-    Ok(Opened { store, lock, notice })
+    Ok(Opened { store, lock, left_aside: folder::damaged_databases(path) })
 }
 
 /// SQLite's general error. Our statements are right, so the file is not: a format number of the header that SQLite does

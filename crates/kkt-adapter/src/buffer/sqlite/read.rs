@@ -14,11 +14,16 @@ use crate::{
         lifecycle::State,
         receipt::Receipt,
     },
-    ports::{BufferError, ListFilter, ListPage, Lookup, NEXT_BYTES},
+    ports::{BufferError, ListFilter, ListPage, Lookup, NEXT_BYTES, Oldest},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use uuid::Uuid;
+
+/// The column `printed_at` of [`select`].
+const PRINTED_AT: usize = 14;
+/// Damaged rows that are passed over in search of the oldest document.
+const DAMAGED_PASSED: usize = 100;
 
 /// A row, a damaged row, or none.
 pub(super) type MaybeRow = Option<Result<(i64, Document), Damage>>;
@@ -127,10 +132,15 @@ pub(super) fn list(
     };
     let sql = list_sql(filter);
     let state = filter.state.map(row::state_code);
-    let pos = filter.pos_id.as_ref().map(|pos_id| pos_id.as_str());
+    let tills: Vec<_> = filter.pos_ids.iter().flatten().map(|pos_id| pos_id.as_str()).collect();
+    // One till by its name, several as JSON: the statement stays the same however many they are.
+    let pos = match tills.as_slice() {
+        [one] => (*one).to_owned(),
+        several => serde_json::json!(several).to_string(),
+    };
     let device = filter.device.as_ref().map(|device| device.as_str());
-    let values: [(&str, &dyn ToSql); 4] =
-        [(":state", &state), (":pos", &pos), (":device", &device), (":after", &after)];
+    let values: [(&str, &dyn ToSql); 5] =
+        [(":state", &state), (":pos", &pos), (":device", &device), (":after", &after), (":fd", &filter.fd)];
     let mut statement = conn.prepare_cached(&sql)?;
     let used: Vec<_> = values.into_iter().filter(|(name, _)| sql.contains(name)).collect();
     let mut rows = statement.query(used.as_slice())?;
@@ -163,16 +173,19 @@ pub(super) fn list(
 }
 
 /// Each way to walk the documents yields them in the order of the list, so a page is never sorted: what a device has not
-/// printed and its dead letters have an index, then every state but `synced`, then the tills, and else the table itself.
+/// printed and its dead letters have an index, then every state but `synced`, then a till, and else the table itself. For
+/// several tills, and for a ФД number, rows are passed over: an index for what a person asks now and then would cost each
+/// sale a page more.
 pub(super) fn list_sql(filter: &ListFilter) -> String {
     let (order, beyond) = if filter.ascending { ("ASC", ">") } else { ("DESC", "<") };
     let open = filter.state.is_some_and(|state| state != State::Synced);
     let held = filter.device.is_some() && matches!(filter.state, Some(State::Buffered | State::Dead));
-    let index = match (&filter.pos_id, open) {
+    let tills = filter.pos_ids.as_ref().map(Vec::len);
+    let index = match (tills, open) {
         _ if held => "INDEXED BY documents_held",
         (_, true) => "INDEXED BY documents_open",
-        (Some(_), false) => "INDEXED BY documents_pos",
-        (None, false) => "NOT INDEXED",
+        (Some(1), false) => "INDEXED BY documents_pos",
+        _ => "NOT INDEXED",
     };
     let mut sql = format!("{} {index} WHERE TRUE", select!(; "FROM documents d"));
     let name = |column: &str, parameter: &str| {
@@ -187,8 +200,15 @@ pub(super) fn list_sql(filter: &ListFilter) -> String {
     } else if open {
         sql.push_str(" AND d.state <> 5");
     }
-    if filter.pos_id.is_some() {
-        sql.push_str(&name("pos", ":pos"));
+    match tills {
+        None => {}
+        Some(1) => sql.push_str(&name("pos", ":pos")),
+        Some(_) => sql.push_str(
+            " AND d.pos IN (SELECT n FROM names WHERE name IN (SELECT value FROM json_each(:pos)))",
+        ),
+    }
+    if filter.fd.is_some() {
+        sql.push_str(" AND d.fd = :fd");
     }
     if filter.device.is_some() {
         sql.push_str(&name("device", ":device"));
@@ -297,15 +317,33 @@ pub(super) fn last_fd(conn: &Connection, device: &DeviceId) -> Result<Option<u32
         .flatten())
 }
 
-/// When the oldest unconfirmed document was printed.
-pub(super) fn oldest_unconfirmed(conn: &Connection) -> Result<Option<Timestamp>, Fault> {
-    let micros: Option<i64> = conn
-        .prepare_cached(
-            "SELECT min(printed_at) FROM documents INDEXED BY documents_unconfirmed \
-             WHERE state = 3 OR (state = 6 AND resolved_at IS NULL)",
-        )?
-        .query_row([], |row| row.get(0))?;
-    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+/// When the oldest unconfirmed document was printed, and the oldest one that can be read: one seek of an index, however
+/// many wait.
+pub(super) fn oldest_unconfirmed(
+    conn: &Connection,
+    damage: &mut Vec<Damage>,
+) -> Result<(Option<Timestamp>, Option<Oldest>), Fault> {
+    let mut statement =
+        conn.prepare_cached(select!(; "FROM documents d INDEXED BY documents_unconfirmed \
+        WHERE (d.state = 3 OR (d.state = 6 AND d.resolved_at IS NULL)) AND d.printed_at IS NOT NULL \
+        ORDER BY d.printed_at"))?;
+    let mut rows = statement.query([])?;
+    let mut first = None;
+    for _ in 0..DAMAGED_PASSED {
+        let Some(found) = rows.next()? else { break };
+        let printed_at = Timestamp::from_microsecond(found.get(PRINTED_AT)?).ok();
+        first = first.or(printed_at);
+        match (row::read(found)?, printed_at) {
+            (Ok((_, document)), Some(printed_at)) => {
+                let fd = document.fd();
+                let Document { id, pos_id, device, state, .. } = document;
+                return Ok((first, Some(Oldest { id, pos_id, device, fd, state, printed_at })));
+            }
+            (Ok(_), None) => {}
+            (Err(bad), _) => damage.push(bad),
+        }
+    }
+    Ok((first, None))
 }
 
 /// The latest lines of the audit.

@@ -30,8 +30,8 @@ pub(super) struct Shared {
     pub suspect: OnceLock<String>,
     /// Rows of `damaged`.
     pub damaged: AtomicU64,
-    /// What a person should look at although the store works.
-    pub notice: Option<String>,
+    /// Damaged databases that the start found set aside.
+    pub left_aside: Vec<PathBuf>,
 }
 
 impl Shared {
@@ -69,7 +69,10 @@ impl Shared {
     /// A reader ran into a damaged page. What the writer needs may be whole, so the till goes on; the next start
     /// checks all of the file and repairs it.
     pub(super) fn suspect(&self, error: &rusqlite::Error) {
-        if self.suspect.set(format!("{error}; restart the adapter to have the file repaired")).is_ok() {
+        if self.suspect.set(format!(
+            "файл базы повреждён ({error}): перезапустите адаптер, он его исправит / the database file is damaged ({error}): \
+             restart the adapter, which repairs it"
+        )).is_ok() {
             tracing::error!(
                 path = %self.path.display(),
                 %error,
@@ -77,6 +80,20 @@ impl Shared {
             );
             super::checkup::ask_for_full_check(&self.path);
         }
+    }
+
+    /// What a person should look at although the store works, until it has been moved away.
+    pub(super) fn notice(&self) -> Option<String> {
+        let left: Vec<_> = self.left_aside.iter().filter(|path| path.exists()).collect();
+        if left.is_empty() {
+            return None;
+        }
+        let names: Vec<_> = left.iter().map(|path| path.display().to_string()).collect();
+        let names = names.join(", ");
+        Some(format!(
+            "повреждённая база отложена: {names}; изучите её и уберите отсюда / a damaged database was set aside: {names}; \
+             look at it and move it away"
+        ))
     }
 
     /// The failure, if there was one.

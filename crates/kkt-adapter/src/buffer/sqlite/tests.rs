@@ -77,7 +77,7 @@ fn a_full_disk_refuses_the_write_and_the_store_goes_on() {
     });
     drop(buffer);
     let again = open::store(&options(folder.path()), &Still).unwrap();
-    assert!(again.notice.is_none());
+    assert!(again.left_aside.is_empty());
 }
 
 #[test]
@@ -109,11 +109,12 @@ fn no_list_sorts_what_it_shows() {
     let (pos_id, device, cursor) = ("POS-001".parse().unwrap(), "POS-001".parse().unwrap(), ReceiptId::new());
     let states = State::ALL.iter().copied().map(Some).chain([None]);
     let mut seen = 0;
-    for (state, variant) in states.flat_map(|state| (0..16).map(move |variant| (state, variant))) {
+    for (state, variant) in states.flat_map(|state| (0..64).map(move |variant| (state, variant))) {
         let has = |bit: u32| variant & (1 << bit) != 0;
         let filter = ListFilter {
             state,
-            pos_id: has(0).then(|| PosId::clone(&pos_id)),
+            pos_ids: has(0).then(|| vec![PosId::clone(&pos_id); if has(4) { 2 } else { 1 }]),
+            fd: has(5).then_some(7),
             device: has(1).then(|| DeviceId::clone(&device)),
             cursor: has(2).then_some(cursor),
             ascending: has(3),

@@ -226,8 +226,10 @@ impl Writer {
         // Both are refused before anything was synced, so nothing is in doubt. A WAL index that finds no room (SHMSIZE) is
         // not among them: SQLite lets it grow after the sync of the commit, which a restart would find.
         let reason = match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => "the disk is full",
-            Some(ErrorCode::DatabaseBusy) => "another program is writing to the database",
+            Some(ErrorCode::DiskFull) => "диск заполнен / the disk is full",
+            Some(ErrorCode::DatabaseBusy) => {
+                "в базу пишет другая программа / another program is writing to the database"
+            }
             _ => return self.shared.fail(&error),
         };
         // What memory holds is ahead of the file now.

@@ -19,6 +19,7 @@ const ACTIONS = {
   park: { title: "park", text: "parkText", path: receipt("park"), fields: [reason] },
   requeue: { title: "requeue", text: "requeueText", path: (target) => `/v1/kkt/dlq/${part(target.id)}/requeue`, fields: [optional] },
   resolve: { title: "resolve", text: "resolveText", path: (target) => `/v1/kkt/dlq/${part(target.id)}/resolve`, fields: [{ ...reason, name: "note", label: "note" }] },
+  "resolve-damage": { title: "resolve", text: "damageText", path: () => "/v1/kkt/buffer/damage/resolve", fields: [{ ...reason, name: "note", label: "note" }] },
   printed: {
     title: "wasPrinted", text: "printedText", path: receipt("decide"), fixed: { printed: true },
     fields: [{ name: "fiscal_doc_number", label: "fdNumber", required: true, digits: true, as: Number }, { name: "fiscal_sign", label: "fiscalSign", required: true, digits: true }, reason],

@@ -139,10 +139,14 @@ export class Live {
     const { text, status, pages } = this.state.search;
     const filter = status ? `&status=${part(status)}` : "";
     if (!text) return this.page(filter, pages);
+    const [, named, fd] = /^(ФД|FD|№)?\s*№?\s*(\d{1,10})$/iu.exec(text) ?? [];
+    const byFd = () => (fd && fd > 0 && fd < 2 ** 32 ? this.page(`${filter}&fd=${Number(fd)}`, pages) : { entries: [], next: null });
+    if (named) return byFd();
     const list = /^[A-Za-z0-9._-]{1,64}$/.test(text) ? await this.page(`${filter}&pos_id=${part(text)}`, pages) : { entries: [], next: null };
     if (list.entries.length > 0) return list;
     const entry = await get(`/v1/kkt/receipt/${part(text)}`).catch(unlessMissing);
-    return { entries: entry && (!status || entry.state === status) ? [entry] : [], next: null };
+    if (!entry) return byFd();
+    return { entries: !status || entry.state === status ? [entry] : [], next: null };
   }
 
   async page(filter, pages) {

@@ -1,8 +1,9 @@
 // The top of the page: can the shop sell, the figures, the tills.
 
 import { now } from "./api.js";
+import { openPaper } from "./documents.js";
 import { $, badge, h, icon, keyed, say, show } from "./dom.js";
-import { half, number, span, t } from "./texts.js";
+import { half, number, size, span, t } from "./texts.js";
 import { LIMIT, endpointOf, verdict } from "./verdict.js";
 
 const ICONS = { ok: "ok", info: "info", warn: "warn", bad: "bad", wait: "wait" };
@@ -20,7 +21,7 @@ export const LOOKS = {
 
 /** Where the guide speaks of a cause. */
 export const STEPS = {
-  storageFailed: "kkt-no-fsync",
+  storageFailed: "kkt-storage-failed",
   full: "kkt-buffer-full",
   fullSoon: "kkt-buffer-filling",
   blocked: "print-unknown",
@@ -34,6 +35,11 @@ export const STEPS = {
   old: "kkt-oldest-pending",
   laneHeld: "kkt-lane-stuck",
   laneStopped: "kkt-lane-stuck",
+  laneFailed: "kkt-lane-stuck",
+  diskLow: "kkt-disk-low",
+  diskSoon: "kkt-disk-filling",
+  databaseDamaged: "kkt-damaged",
+  damagedSome: "kkt-damaged",
   deadSome: "dead-letters",
 };
 
@@ -43,25 +49,28 @@ function steps([name]) {
 
 function words(values) {
   return values.map((value) => {
-    if (value && typeof value === "object") return "span" in value ? span(value.span) : half(value.own);
+    if (value && typeof value === "object") return "span" in value ? span(value.span) : "size" in value ? size(value.size) : half(value.own);
     return typeof value === "number" ? value : half(String(value));
   });
 }
 
 const sentence = ([key, ...values]) => t(key, ...words(values));
 
-export function renderVerdict(state) {
+export function renderVerdict(state, act) {
+  const operator = state.session?.role === "operator";
   const result = verdict(state.health, state.buffer);
   $("verdict").dataset.level = result.level;
   $("verdict-icon").setAttribute("href", `#i-${ICONS[result.level === "info" ? "ok" : result.level]}`);
   say($("verdict-title"), t(result.title));
   document.title = `${t(result.title)} · kkt-adapter`;
   const causes = result.causes.length > 0 ? result.causes : [{ level: "ok", text: ["allWell"], todo: null }];
-  keyed($("causes"), causes, (cause) => JSON.stringify([cause.text[0], cause.text[1]]), (cause) => [cause.level, sentence(cause.text), cause.todo && sentence(cause.todo)], (cause) =>
+  keyed($("causes"), causes, (cause) => JSON.stringify(cause.text.slice(0, 2).filter((value) => typeof value === "string")), (cause) => [cause.level, sentence(cause.text), cause.todo && sentence(cause.todo), cause.open, operator], (cause) =>
     h("li", { class: "cause", data: { level: cause.level } },
       cause.todo ? icon(ICONS[cause.level]) : null,
       h("div", {}, h("p", {}, sentence(cause.text)),
-        cause.todo && h("p", { class: "todo" }, h("strong", {}, t("todo")), " ", sentence(cause.todo), " ", steps(cause.text)))));
+        cause.todo && h("p", { class: "todo" }, h("strong", {}, t("todo")), " ", sentence(cause.todo), " ", steps(cause.text)),
+        cause.open && h("button", { type: "button", class: "link", data: { control: "open", receipt: cause.open }, onclick: () => openPaper(cause.open) }, t("openOldest")),
+        cause.act && operator && h("button", { type: "button", data: { control: "act", action: cause.act, receipt: cause.act }, onclick: () => act(cause.act, { id: cause.act, name: t("endAlarm") }) }, t("resolve")))));
 }
 
 /** Seconds until a breaker may be tried again, by the time of the answer that told it. */
@@ -95,6 +104,13 @@ function erpFigure({ running, state, last_error }) {
   return [{ name: t("erp"), value: t(word), level: look.level, icon: look.icon, note: last_error ? half(last_error) : t("erpNote") }];
 }
 
+/** Only where there is, or soon will be, too little of it. */
+function diskFigure({ free_disk_bytes: free, min_free_disk_bytes: floor }) {
+  if (free === null || free >= 2 * floor) return [];
+  const level = free < floor ? "bad" : "warn";
+  return [{ name: t("disk"), value: size(free), level, icon: level, note: t("diskNote", size(floor)) }];
+}
+
 function figures(state) {
   const { buffer } = state;
   const percent = buffer.percent_full;
@@ -111,6 +127,7 @@ function figures(state) {
       note: buffer.unprinted === 0 ? t("unprintedNone") : t(blocked ? "unprintedBlocked" : "unprintedNote") },
     { name: t("bufferFull"), value: `${number(percent)} %`, level: percent >= 100 ? "bad" : percent >= 80 ? "warn" : "ok", icon: percent >= 100 ? "bad" : percent >= 80 ? "warn" : "ok",
       meter: percent, note: t("bufferNote", number(buffer.current_queued), number(buffer.total_capacity)) },
+    ...diskFigure(state.health.components.buffer),
     ...erpFigure(state.heartbeat),
   ];
 }

@@ -35,6 +35,13 @@ const TEXTS = {
   todo: ["Что делать:", "What to do:"],
   storageFailed: ["Хранилище чеков не работает: {0}", "The receipts' storage has failed: {0}"],
   storageFailedDo: ["Проверьте место на диске и сам диск, затем перезапустите службу kkt-adapter. Принятые чеки не потеряны.", "Check the disk and its free space, then restart the service kkt-adapter. Receipts already taken are not lost."],
+  diskLow: ["На диске мало места: новые чеки не принимаются. Свободно {0}, нужно не меньше {1}.", "Too little free disk space: no new receipts are taken. {0} free, at least {1} are needed."],
+  diskLowDo: ["Освободите место на этом диске, но не в папке адаптера. Чеки начнут приниматься сами. Уже принятые не потеряны.", "Make room on this disk, but not in the adapter's folder. Receipts will be taken again by themselves. Those already taken are not lost."],
+  diskSoon: ["На диске остаётся мало места: свободно {0}, меньше {1} чеки не принимаются.", "The disk is running out of space: {0} free, with less than {1} no receipts are taken."],
+  diskSoonDo: ["Пока магазин продаёт. Освободите место на этом диске, но не в папке адаптера.", "The shop still sells. Make room on this disk, but not in the adapter's folder."],
+  damagedSome: [{ one: "{0} сохранённый документ повреждён и отложен: в ОФД он может не уйти.", few: "{0} сохранённых документа повреждены и отложены: в ОФД они могут не уйти.", many: "{0} сохранённых документов повреждены и отложены: в ОФД они могут не уйти." }, { one: "{0} stored document was damaged and set aside: it may never reach the OFD.", other: "{0} stored documents were damaged and set aside: they may never reach the OFD." }],
+  databaseDamaged: ["База чеков была повреждена: {0}", "The receipts' database was damaged: {0}"],
+  damagedDo: ["Магазин продаёт. Ничего не удаляйте в папке адаптера, проверьте диск и позовите администратора: что делать, написано в руководстве, KktDamaged.", "The shop sells. Delete nothing in the adapter's folder, check the disk and call the administrator: the guide says what to do, under KktDamaged."],
   full: ["Буфер заполнен: новые чеки не принимаются.", "The buffer is full: no new receipts are taken."],
   fullDo: ["Чтобы продавать уже сейчас: увеличьте buffer.capacity в настройках и перезапустите службу kkt-adapter. Затем причина: связь с ОФД (буфер освободится сам) или недоставленные документы (закройте их ниже).", "To sell at once: raise buffer.capacity in the configuration and restart the service kkt-adapter. Then the cause: the link to the OFD (the buffer empties by itself) or dead letters (close them below)."],
   fullSoon: ["Буфер заполнен на {0} %.", "The buffer is {0} % full."],
@@ -58,6 +65,7 @@ const TEXTS = {
   deviceForced: ["Отправка документов кассы {0} остановлена вручную: {1}", "Sending the documents of register {0} was stopped by hand: {1}"],
   old: ["Самый старый чек ждёт ОФД {0}; закон даёт 30 дней.", "The oldest receipt has waited for the OFD for {0}; the law allows 30 days."],
   oldDo: ["Узнайте у ОФД и интернет-провайдера, когда связь вернётся. Осталось: {0}.", "Ask the OFD and the Internet provider when the link will be back. Left: {0}."],
+  openOldest: ["Открыть этот документ", "Open this document"],
   oldHereDo: ["ОФД отвечает. Документ уйдёт сам, если его не держит недоставленный документ или очередь: разберитесь с ними ниже. Осталось: {0}.", "The OFD answers. The document goes by itself unless a dead letter or a queue holds it: deal with those below. Left: {0}."],
   tooOldDo: ["Срок вышел: касса может быть заблокирована ФН. Срочно свяжитесь с ОФД и сервисным центром.", "The time is over: the fiscal memory may block the register. Call the OFD and the service centre at once."],
   laneHeld: ["Касса {0}: документ ФД {1} не проходит в ОФД уже {2} и держит остальные.", "Register {0}: document ФД {1} has not got through to the OFD for {2} and holds up the others."],
@@ -91,6 +99,8 @@ const TEXTS = {
   unprintedNote: ["напечатаются сами", "will be printed by themselves"],
   unprintedBlocked: ["ждут решения человека", "wait for a person's decision"],
   bufferFull: ["Буфер заполнен", "Buffer"],
+  disk: ["Место на диске", "Disk space"],
+  diskNote: ["нужно не меньше {0}", "at least {0} are needed"],
   erp: ["Учётная система", "ERP"],
   erpOnline: ["На связи", "Online"],
   erpOffline: ["Не отвечает", "Does not answer"],
@@ -161,8 +171,8 @@ const TEXTS = {
   resolve: ["Закрыть…", "Close…"],
 
   receipts: ["Последние документы", "Recent documents"],
-  searchLabel: ["Искать по ключу, receipt_id или кассе", "Search by key, receipt id or till"],
-  searchHint: ["Ключ, receipt_id или касса", "Key, receipt id or till"],
+  searchLabel: ["Искать по номеру ФД, ключу, receipt_id или кассе", "Search by ФД number, key, receipt_id or till"],
+  searchHint: ["ФД 4711, ключ, receipt_id или касса", "ФД 4711, key, receipt_id or till"],
   search: ["Найти", "Search"],
   anyStatus: ["Любое состояние", "Any status"],
   time: ["Время", "Time"],
@@ -171,7 +181,7 @@ const TEXTS = {
   fd: ["ФД", "ФД"],
   status: ["Состояние", "Status"],
   key: ["Ключ", "Key"],
-  nothingFound: ["Ничего не найдено. Ищутся ключ идемпотентности, receipt_id и pos_id целиком.", "Nothing found. Whole idempotency keys, receipt ids and pos ids are looked for."],
+  nothingFound: ["Ничего не найдено. Ищутся номер ФД с чека, ключ идемпотентности, receipt_id и pos_id целиком.", "Nothing found. Whole ФД numbers (as on the paper), idempotency keys, receipt ids and pos ids are looked for."],
   nothingSold: ["Ещё ничего не продано.", "Nothing sold yet."],
   sale: ["Продажа", "Sale"],
   refund: ["Возврат", "Refund"],
@@ -239,6 +249,8 @@ const TEXTS = {
   resetText: ["Счётчики отказов обнулятся, отправка начнётся сразу.", "Failures are forgotten and sending starts at once."],
   requeueText: ["Документ отправится в ОФД ещё раз, с теми же данными.", "The document is sent to the OFD again, unchanged."],
   resolveText: ["Документ больше не отправляется. Напишите, что с ним сделано.", "The document is not sent any more. Say what was done about it."],
+  endAlarm: ["Повреждённые документы", "Damaged documents"],
+  damageText: ["Тревога закончится. Сами документы от этого не меняются: закрывайте, когда они сверены с ОФД. Новое повреждение поднимет её снова.", "The alarm ends. The documents themselves do not change: close it once they have been compared with the OFD. More damage raises it again."],
   printedText: ["Перепишите с бумаги номер ФД и ФП. Документ уйдёт в ОФД, касса продолжит работу.", "Copy the ФД number and the sign from the paper. The document goes to the OFD and the register goes on."],
   notPrintedText: ["Адаптер напечатает его ещё раз. Если он всё-таки есть на ленте, чек задвоится.", "The adapter prints it again. If it is on the paper after all, it will be there twice."],
   foot: ["kkt-adapter: чеки сохраняются и доставляются, что бы ни случилось с сетью.", "kkt-adapter: receipts are kept and delivered, whatever the network does."],
@@ -329,7 +341,7 @@ export function translatePage() {
 
 /** The adapter's own texts in the language of the page; those of devices are «русский / English». */
 export function half(text) {
-  const match = /^([^/]*[а-яё][^/]*) \/ ([^/а-яё]+)$/i.exec(text ?? "");
+  const match = /^(.*[а-яё].*?) \/ ([^а-яё]+)$/is.exec(text ?? "");
   if (match) return match[current === "ru" ? 1 : 2];
   return current === "ru" ? russian(text ?? "") : text ?? "";
 }
@@ -363,6 +375,13 @@ export function span(seconds) {
   if (hours < 24) return minutes % 60 ? `${hours} ${units[2]} ${minutes % 60} ${units[1]}` : `${hours} ${units[2]}`;
   const days = Math.floor(hours / 24);
   return hours % 24 && days < 10 ? `${days} ${units[3]} ${hours % 24} ${units[2]}` : `${days} ${units[3]}`;
+}
+
+/** A size in whole mebibytes or gibibytes, rounded down. */
+export function size(bytes) {
+  const mib = Math.floor(bytes / 2 ** 20);
+  const [value, unit] = mib < 10 * 1024 ? [mib, ["МиБ", "MiB"]] : [Math.floor(mib / 1024), ["ГиБ", "GiB"]];
+  return `${number(value)} ${unit[current === "ru" ? 0 : 1]}`;
 }
 
 /** A time of day; with the date unless it is today's. */

@@ -10,36 +10,46 @@ const FULL_SOON = 80;
 export const endpointOf = (health) => health.components.circuit_breaker.breakers.find((one) => one.key === "ofd") ?? health.components.circuit_breaker;
 
 /**
- * @returns {{level: string, title: string, causes: {level: string, text: [string, ...any], todo: [string, ...any]}[]}}
- * Texts are keys of texts.js with their values; `{span: seconds}` and `{own: text}` are values to be put in words.
+ * @returns {{level: string, title: string, causes: {level: string, text: [string, ...any], todo: [string, ...any], open?: string, act?: string}[]}}
+ * Texts are keys of texts.js with their values; `{span: seconds}`, `{size: bytes}` and `{own: text}` are values to be put in
+ * words. `open` is the receipt_id of the document that a cause is about, `act` what an operator may do about it here.
  */
 export function verdict(health, buffer) {
   const { components } = health;
   const causes = [];
-  const add = (level, text, todo) => causes.push({ level, text, todo });
+  const add = (level, text, todo, open, act) => causes.push({ level, text, todo, open, act });
   const database = components.database;
   const percent = components.buffer.percent_full;
   const devices = components.kkt.devices;
   const stuck = devices.filter((device) => device.blocked_by || device.trouble);
-  const noStore = database.status !== "healthy";
+  const noStore = database.status === "unhealthy";
   const full = percent !== null && percent >= 100;
+  const space = { size: components.buffer.free_disk_bytes };
+  const floor = { size: components.buffer.min_free_disk_bytes };
+  const hasSpaceFor = (times) => space.size == null || space.size >= times * floor.size;
+  const noSpace = !hasSpaceFor(1);
+  const noRoom = full || noSpace;
 
   if (noStore) add("bad", ["storageFailed", { own: database.error ?? "?" }], ["storageFailedDo"]);
+  if (noSpace) add("bad", ["diskLow", space, floor], ["diskLowDo"]);
   if (full) add("bad", ["full"], ["fullDo"]);
   const severe = devices.length > 0 && stuck.length === devices.length ? "bad" : "warn";
   for (const device of stuck.slice(0, 5)) {
     if (device.blocked_by) add(severe, ["blocked", device.device], ["blockedDo"]);
     else add(severe, ["trouble", device.device, { own: device.trouble }], ["troubleDo"]);
   }
-  links(components.circuit_breaker.breakers, full, add);
-  if (!full) held(components, add);
+  links(components.circuit_breaker.breakers, noRoom, add);
+  if (!noRoom) held(components, add);
   if (!full && percent !== null && percent >= FULL_SOON) add("warn", ["fullSoon", percent], ["fullSoonDo"]);
+  if (!noSpace && !hasSpaceFor(2)) add("warn", ["diskSoon", space, floor], ["diskSoonDo"]);
+  if (database.status === "degraded") add("warn", ["databaseDamaged", { own: database.error ?? "?" }], ["damagedDo"]);
+  if (components.buffer.damaged_open > 0) add("warn", ["damagedSome", components.buffer.damaged_open], ["damagedDo"], undefined, "resolve-damage");
   const oldest = buffer?.oldest_pending_seconds ?? 0;
   if (oldest > OLD) {
     // While the OFD takes documents, what it has not confirmed is held up here.
     const here = endpointOf(health).state === "CLOSED";
     const todo = oldest >= LIMIT ? ["tooOldDo"] : [here ? "oldHereDo" : "oldDo", { span: LIMIT - oldest }];
-    add(oldest > LIMIT - 5 * DAY ? "bad" : "warn", ["old", { span: oldest }], todo);
+    add(oldest > LIMIT - 5 * DAY ? "bad" : "warn", ["old", { span: oldest }], todo, buffer.oldest_pending?.receipt_id);
   }
   const dead = components.buffer.dlq_size ?? 0;
   if (dead > 0) add("warn", ["deadSome", dead], ["deadSomeDo"]);
@@ -49,7 +59,7 @@ export function verdict(health, buffer) {
   if (causes.some((cause) => cause.level === "warn" || cause.level === "bad")) level = "warn";
   else if (causes.length > 0) level = "info";
   if (stuck.length > 0) title = "canSellSome";
-  if (noStore || full || (devices.length > 0 && stuck.length === devices.length)) {
+  if (noStore || noRoom || (devices.length > 0 && stuck.length === devices.length)) {
     level = "bad";
     title = "cannotSell";
   }
@@ -73,12 +83,12 @@ function held({ sync, circuit_breaker: circuit }, add) {
   }
 }
 
-/** With a full buffer nothing is printed and kept any more, so the sentences that calm a person would be wrong. */
-function links(breakers, full, add) {
+/** Where there is no room nothing is printed and kept any more, so the sentences that calm a person would be wrong. */
+function links(breakers, noRoom, add) {
   for (const breaker of breakers) {
     const own = { own: breaker.reason ?? "" };
     if (breaker.key === "ofd") {
-      if (breaker.state === "OPEN") add("info", [full ? "ofdOpenFull" : "ofdOpen"], [full ? "ofdOpenFullDo" : "ofdOpenDo"]);
+      if (breaker.state === "OPEN") add("info", [noRoom ? "ofdOpenFull" : "ofdOpen"], [noRoom ? "ofdOpenFullDo" : "ofdOpenDo"]);
       if (breaker.state === "HALF_OPEN") add("info", ["ofdProbing"], ["ofdProbingDo"]);
       if (breaker.state === "FORCED_OPEN") add("warn", ["ofdForced", own], ["ofdForcedDo"]);
       if (breaker.state === "FORCED_CLOSED") add("warn", ["ofdForcedClosed", own], ["ofdForcedClosedDo"]);

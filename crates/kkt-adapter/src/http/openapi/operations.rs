@@ -18,13 +18,16 @@ pub use self::{
     receipts::sell,
     session::{begin_session, end_session, show_session},
     shift::{close_shift, open_shift, show_shift},
-    sync::{buffer_status, sync, worker},
+    sync::{buffer_status, resolve_damage, sync, worker},
     watch::{audit, events, health, heartbeat, livez, metrics, readyz},
 };
 
 use super::operation::{Operation, Tag, schema_of};
 use crate::{
-    domain::{ids::PosId, lifecycle::State},
+    domain::{
+        ids::{DeviceId, PosId},
+        lifecycle::State,
+    },
     http::query,
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -57,14 +60,24 @@ fn list(operation: Operation, pos_id: Option<&'static str>) -> Operation {
         let (usual, most) = query::LIMIT;
         json_schema!({ "type": "integer", "minimum": 1, "maximum": most, "default": usual })
     };
+    let fd = |_: &mut SchemaGenerator| json_schema!({ "type": "integer", "minimum": 1, "maximum": u32::MAX });
+    let order = |_: &mut SchemaGenerator| json_schema!({ "type": "string", "enum": ["newest", "oldest"], "default": "newest" });
     let cursor = |_: &mut SchemaGenerator| json_schema!({ "type": "string", "format": "uuid" });
     operation
         .optional(
             "pos_id",
             schema_of::<PosId>,
             pos_id,
-            "Only of this till. A till's token sees its own ones only.",
+            "Only of this till. A till's token sees its own ones only, without `pos_id` all of them.",
         )
+        .optional("device", schema_of::<DeviceId>, None, "Only of this KKT.")
+        .optional(
+            "fd",
+            fd,
+            None,
+            "Only with this ФД number, as it stands on the paper; each KKT counts its own.",
+        )
+        .optional("order", order, None, "`oldest`: in the order in which they were taken.")
         .optional("limit", limit, Some("20"), "Documents a page.")
         .optional("cursor", cursor, None, "The next_cursor of the page before.")
         .errors(&["validation_error", "storage_failed"])

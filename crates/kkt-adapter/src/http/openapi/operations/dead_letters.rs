@@ -9,9 +9,10 @@ use serde_json::json;
 
 pub fn list_dead_letters() -> Operation {
     let resolved = |_: &mut schemars::SchemaGenerator| json_schema!({ "type": "boolean", "default": false });
-    let operation = Operation::new("listDeadLetters", Tag::DeadLetters, "Dead letters, newest first")
-        .optional("resolved", resolved, None, "Also those that a person has closed.")
-        .json::<DeadLetters<'_>>(200, "A page.", example!("listDeadLetters"));
+    let operation =
+        Operation::new("listDeadLetters", Tag::DeadLetters, "Dead letters, newest or oldest first")
+            .optional("resolved", resolved, None, "Also those that a person has closed.")
+            .json::<DeadLetters<'_>>(200, "A page.", example!("listDeadLetters"));
     list(operation, None)
 }
 

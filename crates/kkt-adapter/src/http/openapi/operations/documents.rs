@@ -14,7 +14,7 @@ pub fn show_receipt() -> Operation {
 }
 
 pub fn list_receipts() -> Operation {
-    let operation = Operation::new("listReceipts", Tag::Receipts, "Documents, newest first")
+    let operation = Operation::new("listReceipts", Tag::Receipts, "Documents, newest or oldest first")
         .optional("status", status, None, "Only in this state. `pending` is `printed`, `failed` is `dead`.")
         .json::<Receipts<'_>>(200, "A page.", example!("listReceipts"))
         .errors(&["foreign_till"]);

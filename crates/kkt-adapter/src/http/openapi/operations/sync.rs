@@ -1,5 +1,8 @@
 use super::{Operation, Tag, example};
-use crate::http::buffer::{BufferStatus, SyncResult, WorkerStatus};
+use crate::http::{
+    buffer::{BufferStatus, Damage, SyncResult, WorkerStatus},
+    dlq::Note,
+};
 use schemars::JsonSchema;
 use serde_json::json;
 
@@ -20,6 +23,17 @@ pub fn sync() -> Operation {
         .optional_body::<Nothing>(json!({}))
         .json::<SyncResult>(202, "What it did.", example!("syncBuffer"))
         .errors(&["sync_running"])
+}
+
+pub fn resolve_damage() -> Operation {
+    Operation::new("resolveDamage", Tag::Buffer, "Say that what was damaged has been seen to")
+        .text(
+            "Ends the alarm about documents that failed their checksum and were set aside: health is no longer degraded by \
+             them. It changes none of them. What is damaged later raises the alarm again.",
+        )
+        .body::<Note>(json!({ "note": "the cabinet of the OFD has them all, ticket 1744" }))
+        .json::<Damage>(200, "The count, and what of it is open.", example!("resolveDamage"))
+        .errors(&["storage_failed", "buffer_full"])
 }
 
 pub fn worker() -> Operation {

@@ -47,9 +47,11 @@ pub fn metrics() -> Operation {
 pub fn health() -> Operation {
     Operation::new("health", Tag::Health, "How it goes")
         .text(
-            "200 also when unhealthy: read the body. Unhealthy: the buffer is full, more than 100 dead letters, or the \
-             database fails. Degraded: a breaker is not CLOSED, a KKT is blocked or in trouble, the buffer is 80 % full, \
-             more than 50 dead letters, or the oldest document has waited for 3 days.",
+            "200 also when unhealthy: read the body. Unhealthy: no new receipt would be taken (the buffer is full, or the disk \
+             has less free than `buffer.min_free_disk`; `refuses` says which), more than 100 dead letters, or the database \
+             fails. Degraded: a document or a part of the database was damaged, a breaker is not CLOSED, a KKT is blocked \
+             or in trouble, a lane is stuck or stopped, the buffer is 80 % full, more than 50 dead letters, or the oldest \
+             document has waited for more than 3 days.",
         )
         .json::<Report>(200, "All components; the worst one wins.", example!("health"))
 }
