@@ -61,7 +61,9 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     // The service manager starts it again.
     match stop {
         Ok(_) => Ok(()),
-        Err(Ended::Storage(error)) => bail!("the buffer's storage has failed: {error}; the next start checks it"),
+        Err(Ended::Storage(error)) => {
+            bail!("the buffer's storage has failed: {error}; the next start checks it")
+        }
         Err(Ended::Task(task)) => {
             bail!("part of the adapter died of a defect of the program ({task}); start it anew")
         }
