@@ -134,7 +134,8 @@ impl Place {
             let fiscal =
                 FiscalDoc { fiscal_doc_number: fd, ..serde_json::from_str(FISCAL).expect("a document") };
             let wire = RECEIPT.as_bytes().to_vec();
-            let printed = Change::Printed { fiscal: Box::new(fiscal), wire, by: Actor::system() };
+            let printed =
+                Change::Printed { fiscal: Box::new(fiscal), wire, by: Actor::system(), why: String::new() };
             buffer.apply(id, printed).await.expect("printed");
         };
         let [first, second, third] = documents();

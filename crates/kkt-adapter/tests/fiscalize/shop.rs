@@ -264,8 +264,16 @@ impl Shop {
         assert_eq!(kkt.doubles().unwrap(), 0, "a key was printed twice");
         let numbers: Vec<u32> = ledger.iter().map(|record| record.fd).collect();
         assert_eq!(numbers, (1..=ledger.len() as u32).collect::<Vec<_>>());
-        let lane = self.buffer.next(&device.parse().unwrap(), None, 1_000).await.unwrap();
-        let sent: Vec<(u32, ReceiptId)> = lane.iter().map(|one| (one.fd, one.id)).collect();
+        // A page is bounded in bytes as well.
+        let mut sent: Vec<(u32, ReceiptId)> = Vec::new();
+        loop {
+            let after = sent.last().map(|one| one.0);
+            let page = self.buffer.next(&device.parse().unwrap(), after, 1_000).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            sent.extend(page.iter().map(|one| (one.fd, one.id)));
+        }
         let made: Vec<(u32, ReceiptId)> = ledger.iter().map(|record| (record.fd, record.key)).collect();
         assert_eq!(sent, made, "the lane is not what the ФН made");
     }
