@@ -22,6 +22,7 @@ const NEEDS: &[Need] = &[
     Need { program: "c++", package: "g++", why: "compiles libFuzzer" },
     Need { program: "faketime", package: "faketime", why: "sets the wall clock of a running adapter" },
     Need { program: "promtool", package: "prometheus", why: "checks and unit-tests the alert rules" },
+    Need { program: "amtool", package: "prometheus-alertmanager", why: "checks who is told of the alerts" },
     // By its path: a shell has a `kill` of its own, which the tests cannot start.
     Need { program: "/usr/bin/kill", package: "procps", why: "sends the adapter its signals" },
     Need { program: "jq", package: "jq", why: "reads answers in the runbooks' commands" },

@@ -213,19 +213,14 @@ fn every_alert_has_its_severity_both_languages_and_a_test_in_which_it_fires() {
 
 #[test]
 fn every_alert_links_to_its_paragraph_in_both_languages() {
-    let manifest = read(&root().join("Cargo.toml"));
-    let repository = manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("repository = "))
-        .expect("Cargo.toml names the repository")
-        .trim_matches('"');
-    for (field, page) in [("runbook_url", "docs/operations.md"), ("runbook_url_ru", "docs/operations.ru.md")]
-    {
-        let text = read(&root().join(page));
+    for (field, guide) in [("runbook_url", "operations"), ("runbook_url_ru", "operations.ru")] {
+        let page = format!("docs/{guide}.md");
+        let text = read(&root().join(&page));
         for alert in alerts() {
             let url = alert.field(field);
             let (file, anchor) = url.split_once('#').unwrap_or_else(|| panic!("{url} has no anchor"));
-            assert_eq!(file, format!("{repository}/blob/main/{page}"));
+            // The adapter shows its own guide, so the link works on the day of the installation.
+            assert_eq!(file, format!("http://{{{{ $labels.instance }}}}/docs/{guide}"));
             let heading =
                 format!("<a id=\"{anchor}\"></a>\n### {} ({})", alert.name, alert.field("severity"));
             assert!(text.contains(&heading), "{page} has no paragraph like this:\n{heading}");
@@ -252,6 +247,82 @@ fn the_scrape_configurations_are_valid() {
     for file in ["prometheus/prometheus.yml", "docker/prometheus.yml"] {
         // Syntax only: the token's file is the administrator's.
         succeeds(Command::new("promtool").args(["check", "config", "--syntax-only"]).arg(deploy(file)));
+    }
+}
+
+#[test]
+fn what_the_scrape_configuration_offers_in_comments_is_valid_too() {
+    let folder = Folder::new("scrape");
+    let mut offered = 0;
+    let lines: Vec<String> = read(&deploy("prometheus/prometheus.yml"))
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix("# ") {
+            // A key and its value, not a sentence.
+            Some(rest) if rest.trim_start().split_once(':').is_some_and(|(key, _)| is_key(key)) => {
+                offered += 1;
+                line.replacen("# ", "", 1)
+            }
+            _ => line.to_owned(),
+        })
+        .collect();
+    let text = lines.join("\n");
+    assert!(offered >= 6 && text.contains("scheme: https"), "{offered}\n{text}");
+    fs::write(folder.0.join("prometheus.yml"), text).unwrap();
+    succeeds(
+        Command::new("promtool")
+            .args(["check", "config", "--syntax-only", "prometheus.yml"])
+            .current_dir(&folder.0),
+    );
+}
+
+fn is_key(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+// P2: an alarm that reaches nobody is none.
+#[test]
+fn every_alert_reaches_somebody_and_the_grave_ones_at_any_hour() {
+    let file = deploy("prometheus/alertmanager.yml");
+    succeeds(Command::new("amtool").arg("check-config").arg(&file));
+    let told = |labels: &[&str]| {
+        let mut amtool = Command::new("amtool");
+        amtool.args(["config", "routes", "test", "--config.file"]).arg(&file).args(labels);
+        let output = run(&mut amtool);
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    for alert in alerts() {
+        let severity = alert.field("severity").to_owned();
+        let receiver = told(&[&format!("alertname={}", alert.name), &format!("severity={severity}")]);
+        let wanted = match severity.as_str() {
+            "P0" => "everybody",
+            "P1" | "P2" => "on-call",
+            _ => "office",
+        };
+        assert_eq!(receiver, wanted, "{} ({severity})", alert.name);
+    }
+    assert_eq!(told(&["alertname=Test"]), "office");
+    let text = read(&file);
+    for severity in ["P0", "P1"] {
+        let (_, route) = text.split_once(&format!("severity=\"{severity}\"")).unwrap();
+        let route = route.split("- matchers").next().unwrap_or_default();
+        assert!(!route.contains("time_intervals"), "{severity} is told at any hour: {route}");
+    }
+}
+
+#[test]
+fn a_state_that_a_guide_has_people_wait_for_exists() {
+    let examples = root().join("crates/kkt-adapter/src/http/openapi/examples");
+    let examples: String =
+        fs::read_dir(examples).unwrap().map(|file| read(&file.unwrap().path())).collect::<String>();
+    let examples = examples.replace("\": ", "\":");
+    for guide in ["operations.md", "operations.ru.md"] {
+        let text = read(&root().join("docs").join(guide));
+        let pairs = text.split('`').filter(|code| code.starts_with('"') && code.contains("\":\""));
+        for pair in pairs {
+            // A breaker of the examples is closed.
+            assert!(examples.contains(pair) || pair == "\"state\":\"OPEN\"", "docs/{guide} speaks of {pair}");
+        }
     }
 }
 

@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nAn hour later, those that are CLOSED, idle and held by nobody make room:");
     clock.advance(Duration::from_secs(3_600));
-    // A look, so that the hour has been seen: the open time is over.
+    // Those that opened stay, though their open time is over: nobody has looked, and nobody has seen them work.
     let evicted = registry.evict_idle();
     println!("  evicted {evicted}");
     println!("  b.example: {}", registry.get_or_create("b.example")?.state());

@@ -3,6 +3,7 @@
 use crate::clock::nanos;
 use crate::config::ConfigError;
 use crate::state::Reason;
+use crate::sync::caught;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 /// Every step starts from `recovery_timeout`, and can be spread by [`jitter`](Backoff::jitter), so that many
 /// breakers that opened together do not probe together.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a backoff does nothing unless it is given to a configuration"]
 pub struct Backoff {
     pub(crate) growth: Growth,
     pub(crate) jitter: f64,
@@ -21,11 +23,18 @@ pub struct Backoff {
 pub(crate) enum Growth {
     Fixed,
     Exponential { multiplier: f64, max_ns: u64 },
-    Custom(Arc<Custom>),
+    Custom(Custom),
 }
 
-type Custom =
-    dyn Fn(u32, Reason) -> Duration + Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe;
+type Function = dyn Fn(u32, Reason) -> Duration + Send + Sync;
+
+/// A user's function.
+#[derive(Clone)]
+pub(crate) struct Custom(Arc<Function>);
+
+// A panic in it is caught, and what it may have left half done is its own: the breaker keeps R1's promise either way.
+impl std::panic::UnwindSafe for Custom {}
+impl std::panic::RefUnwindSafe for Custom {}
 
 impl Backoff {
     /// `recovery_timeout` every time.
@@ -41,20 +50,18 @@ impl Backoff {
     /// Any function of the number of opens in a row (1 at the first) and of why it opened.
     ///
     /// It runs while the breaker decides, so it must be quick and must not call the breaker. Should it panic,
-    /// `recovery_timeout` is taken.
+    /// `recovery_timeout` is taken. It is asked again when a replaced configuration changes what open times are reckoned
+    /// from; so it should give the same answer to the same question, and leave chance to [`jitter`](Backoff::jitter).
     pub fn custom<F>(function: F) -> Self
     where
-        F: Fn(u32, Reason) -> Duration
-            + Send
-            + Sync
-            + std::panic::UnwindSafe
-            + std::panic::RefUnwindSafe
-            + 'static,
+        F: Fn(u32, Reason) -> Duration + Send + Sync + 'static,
     {
-        Backoff { growth: Growth::Custom(Arc::new(function)), jitter: 0.0 }
+        Backoff { growth: Growth::Custom(Custom(Arc::new(function))), jitter: 0.0 }
     }
 
-    /// Spreads each open time evenly over ± `ratio` of itself (0.0 to 1.0); `max` still holds.
+    /// Spreads each open time evenly over ± `ratio` (0.0 to 1.0) of itself. Steps that this could take over the `max` of
+    /// an exponential backoff are shortened first, to `max` / (1 + `ratio`): so in a long outage too, breakers are spread
+    /// evenly, the longest open time being `max`.
     pub fn jitter(mut self, ratio: f64) -> Self {
         self.jitter = ratio;
         self
@@ -85,18 +92,18 @@ impl Backoff {
                 let grown_ns = (recovery_timeout_ns as f64 * multiplier.powi(exponent)) as u64;
                 (grown_ns.min(*max_ns), *max_ns)
             }
-            Growth::Custom(function) => {
-                let asked =
-                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| function(opens, reason)));
-                (asked.map(nanos).unwrap_or(recovery_timeout_ns), u64::MAX)
+            Growth::Custom(Custom(function)) => {
+                let asked = caught(|| function(opens, reason));
+                (asked.map_or(recovery_timeout_ns, nanos), u64::MAX)
             }
         };
         if self.jitter == 0.0 {
             return step_ns;
         }
+        let middle_ns = (step_ns as f64).min(max_ns as f64 / (1.0 + self.jitter));
         let unit = (draw >> 11) as f64 / (1u64 << 53) as f64;
         let factor = 1.0 + self.jitter * (2.0 * unit - 1.0);
-        ((step_ns as f64 * factor) as u64).min(max_ns)
+        ((middle_ns * factor) as u64).min(max_ns)
     }
 }
 
@@ -130,7 +137,7 @@ impl PartialEq for Growth {
                 Growth::Exponential { multiplier: a, max_ns: b },
                 Growth::Exponential { multiplier: c, max_ns: d },
             ) => a == c && b == d,
-            (Growth::Custom(a), Growth::Custom(b)) => Arc::ptr_eq(a, b),
+            (Growth::Custom(a), Growth::Custom(b)) => Arc::ptr_eq(&a.0, &b.0),
             _ => false,
         }
     }

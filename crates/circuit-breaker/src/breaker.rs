@@ -16,11 +16,12 @@ pub(crate) use shell::Shell;
 use crate::classify::{Classified, Verdict};
 use crate::clock::Tick;
 use crate::config::{Config, ConfigError};
+use crate::counters::Counters;
 use crate::events::{Bus, Event, Subscription};
 use crate::permit::Permit;
 use crate::rejected::{CallError, Rejected};
 use crate::snapshot::{Cut, Explanation, Snapshot};
-use crate::state::{Effects, Grant, Input, State};
+use crate::state::{Counts, Effects, Grant, Input, State};
 use record::Record;
 use shell::{Cell, Context};
 use std::fmt;
@@ -136,9 +137,10 @@ impl CircuitBreaker {
         let shell = &self.shell;
         let read = |cell: &Cell, _: &Effects, now| {
             let shadow = cell.shadow.as_ref().map(|shadow| shadow.view());
-            (now, cell.core.view(), shadow, Arc::clone(cell.core.config()), self.explanation(cell, now))
+            let explained = (self.explanation(cell, now), cell.last_opened().map(Record::explain));
+            (now, cell.core.view(), shadow, Arc::clone(cell.core.config()), explained)
         };
-        let (_, (now, view, shadow, config, explanation)) =
+        let (_, (now, view, shadow, config, (explanation, last_opened))) =
             shell.enter(Context::default(), |_| Input::Look, read);
         let last_failure = view.last_failure.max(shell.last_untold_failure());
         let hint = Duration::from_nanos(config.retry_hint_ns);
@@ -152,6 +154,7 @@ impl CircuitBreaker {
         let cut = Cut {
             name: Arc::clone(&shell.name),
             explanation,
+            last_opened,
             shadow,
             config,
             now_age: now.since(view.since),
@@ -182,15 +185,24 @@ impl CircuitBreaker {
     }
 
     /// Replaces the configuration while the breaker runs (B19): state, generation and permits stay; new thresholds
-    /// apply from the next outcome; an OPEN deadline is recomputed from when the circuit opened.
+    /// apply from the next outcome; an OPEN deadline is recomputed from when the circuit opened. What that puts into the
+    /// past, the charge of an overdue call included, happens now.
+    ///
+    /// The virtual open time of METRICS_ONLY is not recomputed, and the shadow keeps the configuration that it was built
+    /// with.
     ///
     /// # Errors
     /// The first setting that is impossible; then the old configuration stays.
     pub fn set_config(&self, config: Config) -> Result<(), ConfigError> {
         config.validate()?;
-        let config = config.shared();
-        self.shell.enter(Context::default(), |_| Input::Configure(config), |_, _, _| ());
+        self.set_shared_config(config.shared());
         Ok(())
+    }
+
+    /// The same, for a valid configuration that other breakers share.
+    pub(crate) fn set_shared_config(&self, config: Arc<Config>) {
+        // The old one, and a user's function in it, goes with the effects: after the lock.
+        self.shell.enter(Context::default(), |_| Input::Configure(config), |_, _, _| ());
     }
 
     /// A bounded queue (1 to 65,536 events) of what happens from now on (B16).
@@ -200,8 +212,9 @@ impl CircuitBreaker {
 
     /// Calls `listener` for every event from now on, for the life of the breaker.
     ///
-    /// It runs inside whichever call made or first saw the event, outside every lock, and delays that caller: be
-    /// quick, or hand the event on. Listeners get events one at a time and in order. A panic in one is caught. It may
+    /// It runs inside whichever call made or first saw the event, outside every lock, and delays that caller; and that
+    /// caller goes on to deliver what other threads' calls make meanwhile, as long as there is more. So be quick, or hand
+    /// the event on. Listeners get events one at a time and in order. A panic in one is caught. It may
     /// call the breaker: events that this makes come after the present one. Should 1,024 events be waiting, the
     /// oldest are lost; the gap shows in [`Event::sequence`].
     /// A listener that holds a clone of the breaker keeps it alive for good.
@@ -216,15 +229,26 @@ impl CircuitBreaker {
         Ok(Permit::new(self.hold(), grant))
     }
 
-    /// Whether a permit would be rejected right now.
-    #[cfg(feature = "tower")]
-    pub(crate) fn would_reject(&self) -> Option<Rejected> {
+    /// How a permit would be rejected right now, without asking for one: nothing is counted and no probe slot is taken.
+    /// `None` promises nothing: somebody else may be faster, and in a [ramp](Config::ramp), where only every k-th request
+    /// is let through, it is always `None`.
+    pub fn would_reject(&self) -> Option<Rejected> {
         self.shell.would_reject()
     }
 
     #[cfg(feature = "tower")]
     pub(crate) fn count_rejected(&self) {
         self.shell.counters().add(crate::counters::Total::Rejected);
+    }
+
+    /// The core's totals, without a look.
+    pub(crate) fn counts(&self) -> Counts {
+        self.shell.lock_cell().core.counts()
+    }
+
+    /// The totals of calls.
+    pub(crate) fn counters(&self) -> Counters<'_> {
+        self.shell.counters()
     }
 
     /// CLOSED as last published, without a look: tells nobody anything.
@@ -240,10 +264,13 @@ impl Shell {
 }
 
 impl fmt::Debug for CircuitBreaker {
+    /// Shows the state of the last look, and is none: what is printed to find a fault must not change anything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CircuitBreaker")
-            .field("name", &self.name())
-            .field("state", &self.state())
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("CircuitBreaker");
+        shown.field("name", &self.name());
+        if let Some(state) = self.shell.published_state() {
+            shown.field("state", &state);
+        }
+        shown.finish_non_exhaustive()
     }
 }

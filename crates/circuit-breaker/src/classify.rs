@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// What a result means to the breaker (B20).
 #[derive(Debug, Default)]
+#[must_use = "a verdict counts once a call is ended by it"]
 #[non_exhaustive]
 pub enum Verdict {
     /// The other side works.

@@ -63,10 +63,9 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 
 /// Where a breaker's time comes from. The default is [`SystemClock`]; tests use [`ManualClock`].
 ///
-/// An implementation may be called while the breaker holds its lock, so it must not call the breaker.
-pub trait Clock:
-    fmt::Debug + Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static
-{
+/// An implementation may be called while the breaker holds its lock, so it must be quick, must not panic and must not
+/// call the breaker.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The monotonic time now, precisely.
     fn now(&self) -> Tick;
 
@@ -88,11 +87,31 @@ pub trait Clock:
     }
 }
 
+/// A clock that others have too.
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Tick {
+        (**self).now()
+    }
+
+    fn coarse(&self) -> Tick {
+        (**self).coarse()
+    }
+
+    fn coarse_lag(&self) -> Duration {
+        (**self).coarse_lag()
+    }
+
+    fn wall(&self) -> SystemTime {
+        (**self).wall()
+    }
+}
+
 /// The machine's clock.
 ///
 /// `now` is CLOCK_MONOTONIC. `coarse` is CLOCK_MONOTONIC_COARSE, the same clock as of the kernel's last tick, where
 /// the platform has it and it ticks at least every 10 ms (Linux, feature `coarse-clock`, on by default); elsewhere it is
-/// `now`. `coarse_lag` is 50 ms, or zero.
+/// `now`. `coarse_lag` is 50 ms, or zero. On Linux neither runs while the machine is suspended: open times are that much
+/// longer then.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     has_coarse: bool,
@@ -256,15 +275,23 @@ fn near<C: Clock + ?Sized>(clock: &C, deadline: Tick) -> Tick {
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     System(SystemClock),
-    Other(Arc<dyn Clock>),
+    Other(Foreign),
 }
+
+/// A user's clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Foreign(pub(crate) Arc<dyn Clock>);
+
+// What a panic could leave half done in it is its own: the breaker keeps R1's promise either way.
+impl std::panic::UnwindSafe for Foreign {}
+impl std::panic::RefUnwindSafe for Foreign {}
 
 impl Source {
     #[inline]
     pub(crate) fn now(&self) -> Tick {
         match self {
             Source::System(clock) => clock.now(),
-            Source::Other(clock) => clock.now(),
+            Source::Other(clock) => clock.0.now(),
         }
     }
 
@@ -272,7 +299,7 @@ impl Source {
     pub(crate) fn coarse(&self) -> Tick {
         match self {
             Source::System(clock) => clock.coarse(),
-            Source::Other(clock) => clock.coarse(),
+            Source::Other(clock) => clock.0.coarse(),
         }
     }
 
@@ -288,7 +315,7 @@ impl Source {
         match self {
             // Each for itself, so that the system clock's lag is a constant.
             Source::System(clock) => near(clock, deadline),
-            Source::Other(clock) => near(&**clock, deadline),
+            Source::Other(clock) => near(&*clock.0, deadline),
         }
     }
 
@@ -296,7 +323,7 @@ impl Source {
     pub(crate) fn wall_at(&self, at: Tick, now: Tick) -> SystemTime {
         let wall = match self {
             Source::System(clock) => clock.wall(),
-            Source::Other(clock) => clock.wall(),
+            Source::Other(clock) => clock.0.wall(),
         };
         wall.checked_sub(now.since(at)).unwrap_or(SystemTime::UNIX_EPOCH)
     }

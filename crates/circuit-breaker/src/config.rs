@@ -3,9 +3,13 @@
 mod error;
 #[cfg(feature = "serde")]
 mod serde;
+mod settings;
 mod window;
 
+#[cfg(feature = "serde")]
+pub(crate) use self::serde::seconds;
 pub use error::ConfigError;
+pub use settings::{BackoffSettings, GrowthSettings, RampSettings, Settings, WindowSettings};
 pub use window::{Shape, Window};
 
 use crate::backoff::Backoff;
@@ -42,6 +46,7 @@ pub enum OverdueAs {
 
 /// Letting traffic back step by step after the probes have succeeded (B19b).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a ramp does nothing unless it is given to a configuration"]
 pub struct Ramp {
     pub(crate) steps: Box<[u8]>,
     pub(crate) hold: u32,
@@ -63,7 +68,8 @@ impl Default for Ramp {
 }
 
 /// The configuration of a breaker. Setters take any value; [`validate`](Config::validate), which every use of it
-/// calls, names the field, the value and the allowed range of the first that is impossible.
+/// calls, names the field, the value and the allowed range of the first that is impossible. What it says is read by
+/// [`settings`](Config::settings).
 ///
 /// | setting | default |
 /// |---|---|
@@ -80,7 +86,9 @@ impl Default for Ramp {
 /// | `retry_after_max` | 10 min |
 /// | `slow_probe_fails` | true |
 /// | `ramp` | none |
+#[cfg_attr(feature = "serde", doc = include_str!("../docs/config-format.md"))]
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a configuration does nothing unless a breaker is given it"]
 pub struct Config {
     pub(crate) failure_threshold: u32,
     pub(crate) success_threshold: u32,
@@ -159,6 +167,12 @@ impl Config {
         self
     }
 
+    /// Lets half_open_timeout follow `recovery_timeout` again.
+    pub fn without_half_open_timeout(mut self) -> Self {
+        self.half_open_timeout_ns = None;
+        self
+    }
+
     /// Adds the rules of a sliding window to the consecutive rule; whichever fires first opens the circuit.
     pub fn window(mut self, window: Window) -> Self {
         self.window = Some(Box::new(window));
@@ -185,8 +199,17 @@ impl Config {
 
     /// Charges a call in flight for longer than this before it ends (B19a), seen late by at most an eighth of it;
     /// at least 8 ns. Every call then takes the breaker's lock.
+    ///
+    /// Replaced while the breaker runs, it holds for the calls in flight too, which may then be seen late by an eighth of
+    /// the former value; but calls that began while it was not set are never charged.
     pub fn overdue_after(mut self, time: Duration) -> Self {
         self.overdue_after_ns = Some(nanos(time));
+        self
+    }
+
+    /// Does not charge calls before they end.
+    pub fn without_overdue_after(mut self) -> Self {
+        self.overdue_after_ns = None;
         self
     }
 
@@ -217,6 +240,12 @@ impl Config {
     /// Lets traffic back step by step after the probes have succeeded.
     pub fn ramp(mut self, ramp: Ramp) -> Self {
         self.ramp = Some(Box::new(ramp));
+        self
+    }
+
+    /// Lets the last probe close the circuit. A ramp in progress ends with its next success.
+    pub fn without_ramp(mut self) -> Self {
+        self.ramp = None;
         self
     }
 
@@ -262,6 +291,13 @@ impl Config {
     /// How long HALF_OPEN may take to decide, in nanoseconds.
     pub(crate) fn half_open_ns(&self) -> u64 {
         self.half_open_timeout_ns.unwrap_or(self.recovery_timeout_ns)
+    }
+
+    /// Whether an open time is reckoned as under `other`.
+    pub(crate) fn opens_like(&self, other: &Config) -> bool {
+        (self.recovery_timeout_ns, self.retry_after_max_ns)
+            == (other.recovery_timeout_ns, other.retry_after_max_ns)
+            && self.backoff == other.backoff
     }
 
     /// From how many nanoseconds on a call is slow, if there is a slow-call rule.

@@ -4,8 +4,22 @@
 //!    called holds no probe slot.
 //! 2. While the circuit rejects, `poll_ready` is `Ready` without asking the inner service, and the call that follows is
 //!    rejected; the inner service is never called without having been ready. With
-//!    [`back_pressure`](CircuitBreakerLayer::back_pressure) `poll_ready` waits instead.
-//! 3. A response future that is dropped is a dropped permit (B10); a panic in a poll is a failure (R1).
+//!    [`back_pressure`](CircuitBreakerLayer::back_pressure) `poll_ready` waits instead. It can't promise a permit: where
+//!    more callers wait than there are probe slots, those that come late are rejected by `call`; and in a
+//!    [ramp](crate::Config::ramp) `call` rejects what is over the share.
+//! 3. The error is a [`CallError`]. tower's own layers want one that becomes a box; where the inner service's error is a
+//!    box already, as behind tower's `timeout`, put [`CallError::into_boxed`] in between:
+//!
+//! ```text
+//! ServiceBuilder::new()
+//!     .load_shed()                                    // or any other of tower's
+//!     .map_err(CallError::into_boxed)
+//!     .layer(CircuitBreakerLayer::new(breaker))       // outside the time-out, which is a failure then
+//!     .timeout(Duration::from_secs(2))
+//!     .service(client)
+//! ```
+//!
+//! 4. A response future that is dropped is a dropped permit (B10); a panic in a poll is a failure (R1).
 //!
 //! ```text
 //! poll_ready ──► would the breaker reject? ──no──► inner.poll_ready ──► Ready ──► call ──► permit ──► inner.call
@@ -73,8 +87,8 @@ impl<C, W> CircuitBreakerLayer<C, W> {
         CircuitBreakerLayer { breaker: self.breaker, classifier, wait: self.wait }
     }
 
-    /// Makes `poll_ready` wait while the circuit rejects. `sleep` is the runtime's, for example `tokio::time::sleep`:
-    /// this crate has no timers.
+    /// Makes `poll_ready` wait while the circuit rejects; who has waited may still be rejected, see the
+    /// [module](crate::layer). `sleep` is the runtime's, for example `tokio::time::sleep`: this crate has no timers.
     pub fn back_pressure<S, F>(self, sleep: S) -> CircuitBreakerLayer<C, BackPressure<S, F>>
     where
         S: Fn(Duration) -> F,
@@ -153,6 +167,8 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         if let Some(rejected) = self.refused.take() {
             self.breaker.count_rejected();
+            // `poll_ready` may have been long ago.
+            let rejected = self.breaker.would_reject().unwrap_or_else(|| rejected.overtaken());
             return ResponseFuture::rejected(rejected);
         }
         match self.breaker.try_acquire_timed() {

@@ -75,6 +75,7 @@
 //! | errors that are the caller's own fault (400, not found) | [`CircuitBreaker::with_classifier`] and [`Verdict::Ignored`] or [`Verdict::Success`] |
 //! | one breaker a host, device or tenant | [`Registry`] |
 //! | two breakers in a row | a permit of each; [`Permit::cancel`] the first when the second rejects |
+//! | a caller that would rather not try | [`CircuitBreaker::would_reject`] |
 //! | doubts about new settings | [`Builder::shadow`], [`replay()`], [`CircuitBreaker::metrics_only`] |
 //!
 //! # Features
@@ -82,17 +83,29 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `coarse-clock` | yes | Linux: an open circuit rejects in a few nanoseconds (CLOCK_MONOTONIC_COARSE) |
-//! | `serde` | | [`Config`] and [`Snapshot`] as data |
+//! | `serde` | | [`Config`], whose documentation shows the form, read and written; [`Snapshot`], [`Event`] and [`Timeline`] written |
 //! | `tower` | | [`layer`] |
 //! | `tracing`, `metrics` | | [`observe`]: ready-made listeners |
 //!
 //! # Cost
 //!
 //! A successful call through a CLOSED breaker without failures to forget reads one shared word and adds one to a counter
-//! that only its thread writes: no lock, no shared write, no allocation, no clock. With failures in a count or time window
-//! it is one compare-and-swap. A [`Permit`] counts a reference besides, each thread in a place of its own. An open circuit
-//! rejects after reading a coarse clock. Everything else takes one short lock,
-//! under which no code of the caller's runs.
+//! that only its thread writes: no lock, no shared write, no allocation, no clock. A failure short of the last of the
+//! consecutive rule, and the success that makes it forgotten, is one compare-and-swap. A [`Permit`] counts a reference
+//! besides, each thread in a place of its own. An open circuit rejects after reading a coarse clock. What some settings add
+//! to a call through a CLOSED breaker:
+//!
+//! | setting | each call also |
+//! |---|---|
+//! | [`Window::count`] | with a failed or slow call in the window, is a compare-and-swap; that call itself takes the lock |
+//! | [`Window::time`] | is a compare-and-swap and reads a coarse clock; a failed call takes the lock |
+//! | a slow-call rule | reads the precise clock at its start and its end |
+//! | [`OnDrop::FailureAfter`] | reads the precise clock at its start |
+//! | [`CircuitBreaker::with_classifier`], the tower [`layer`] | reads the precise clock at its start and its end |
+//! | [`Config::overdue_after`], [`Builder::shadow`], METRICS_ONLY | takes the lock, and reads the precise clock, at its start and its end |
+//!
+//! Probes, transitions, commands and whatever is looked at take the lock too. It is short, and of what is not ours only
+//! the [`Clock`] and a [`Backoff::custom`] function run under it.
 //!
 //! # Limits
 //!
@@ -125,12 +138,15 @@ pub use backoff::Backoff;
 pub use breaker::{Builder, CircuitBreaker, Commands};
 pub use classify::{Cause, Classified, Verdict};
 pub use clock::{Clock, ManualClock, SystemClock, Tick};
-pub use config::{Config, ConfigError, OnDrop, OverdueAs, Ramp, Shape, Window};
+pub use config::{
+    BackoffSettings, Config, ConfigError, GrowthSettings, OnDrop, OverdueAs, Ramp, RampSettings, Settings,
+    Shape, Window, WindowSettings,
+};
 pub use events::{Delivery, Event, EventKind, Subscription};
 #[cfg(feature = "tower")]
 pub use layer::{CircuitBreakerLayer, CircuitBreakerService};
 pub use permit::Permit;
-pub use registry::{Registry, RegistryBuilder, RegistryError};
+pub use registry::{Registry, RegistryBuilder, RegistryError, RegistryTotals};
 pub use rejected::{CallError, Rejected};
 pub use replay::{Record, Replay, Timeline, TimelineEntry, replay};
 pub use shadow::ShadowView;

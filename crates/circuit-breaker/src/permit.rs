@@ -6,6 +6,7 @@
 //! 3. Dropped without an outcome it frees its slot at once, whatever the reason (B10).
 
 use crate::breaker::Hold;
+use crate::classify::Verdict;
 use crate::state::{Grant, Outcome};
 use std::fmt;
 use std::time::Duration;
@@ -58,14 +59,18 @@ impl Permit {
         self.shell.cancel(self.grant);
     }
 
-    /// Ends the call by a verdict.
-    #[cfg(feature = "tower")]
-    pub(crate) fn conclude(mut self, verdict: crate::classify::Verdict) {
+    /// The call ended as a classifier said (B20).
+    pub fn conclude(mut self, verdict: Verdict) {
         self.is_open = false;
         self.shell.conclude(self.grant, verdict);
     }
 
-    /// Since when the call runs; zero if it is not timed.
+    /// The generation that granted it: an outcome in any other is late (B11).
+    pub fn generation(&self) -> u64 {
+        self.grant.generation
+    }
+
+    /// For how long the call has been running.
     #[cfg(feature = "tower")]
     pub(crate) fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.shell.elapsed_ns(self.grant))

@@ -30,6 +30,12 @@ impl Rejected {
         }
     }
 
+    /// The same, given when the breaker rejects no more.
+    #[cfg(feature = "tower")]
+    pub(crate) fn overtaken(self) -> Self {
+        Rejected { retry_after_ns: 0, ..self }
+    }
+
     /// OPEN: how long until probing is allowed. Otherwise the configured `retry_hint`.
     pub fn retry_after(&self) -> Duration {
         Duration::from_nanos(self.retry_after_ns)
@@ -80,6 +86,20 @@ impl<E> CallError<E> {
         match self {
             CallError::Rejected(_) => None,
             CallError::Inner(error) => Some(error),
+        }
+    }
+
+    /// Either error as a boxed one, for callers that take any: a stack of tower services, `anyhow`. A rejection is found
+    /// in it by `downcast_ref::<Rejected>()`.
+    ///
+    /// Needed where `E` is itself a box: that is not an [`Error`](std::error::Error), so neither is this then.
+    pub fn into_boxed(self) -> Box<dyn std::error::Error + Send + Sync>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match self {
+            CallError::Rejected(rejected) => rejected.into(),
+            CallError::Inner(error) => error.into(),
         }
     }
 

@@ -16,10 +16,12 @@ use std::time::Duration;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Record {
     /// When it started, since the trace began.
+    #[cfg_attr(feature = "serde", serde(with = "crate::config::seconds"))]
     pub at: Duration,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took.
+    #[cfg_attr(feature = "serde", serde(with = "crate::config::seconds"))]
     pub duration: Duration,
 }
 
@@ -29,6 +31,7 @@ pub struct Record {
 #[non_exhaustive]
 pub struct TimelineEntry {
     /// When, since the trace began.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::snapshot::seconds"))]
     pub at: Duration,
     /// The state before.
     pub from: State,
@@ -37,6 +40,7 @@ pub struct TimelineEntry {
     /// Why.
     pub reason: Reason,
     /// OPEN: for how long.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::snapshot::optional_seconds"))]
     pub open_time: Option<Duration>,
 }
 
@@ -66,11 +70,13 @@ pub struct Timeline {
     /// Of the permitted: charged before they ended.
     pub overdue: u64,
     /// The end of the last call.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::snapshot::seconds"))]
     pub end: Duration,
 }
 
 /// Replays a trace; feed it in order of time, or use [`replay`].
 #[derive(Clone, Debug)]
+#[must_use = "finish() says what the breaker would have done"]
 pub struct Replay {
     core: Core,
     now: Tick,

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// `state`, `generation` and everything that decisions are made from are one atomic cut. The totals are exact once
 /// calls have come to rest; none ever goes down.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// Why it is in this state: the last transition.
     pub explanation: Explanation,
+    /// Why the circuit last opened by its rules, in whatever state it is since: the rule, the counts, the cause, when.
+    pub last_opened: Option<Explanation>,
     /// When the state began, for people.
     #[cfg_attr(feature = "serde", serde(serialize_with = "unix_seconds"))]
     pub since: SystemTime,
@@ -157,6 +159,7 @@ impl Snapshot {
             name,
             view,
             explanation,
+            last_opened,
             shadow,
             config,
             now_age,
@@ -173,6 +176,7 @@ impl Snapshot {
             generation: view.generation,
             since: explanation.since,
             explanation,
+            last_opened,
             state_age: now_age,
             retry_after,
             half_open_left,
@@ -206,6 +210,7 @@ pub(crate) struct Cut {
     pub(crate) name: Arc<str>,
     pub(crate) view: View,
     pub(crate) explanation: Explanation,
+    pub(crate) last_opened: Option<Explanation>,
     pub(crate) shadow: Option<ShadowView>,
     pub(crate) config: Arc<Config>,
     pub(crate) now_age: Duration,

@@ -50,8 +50,8 @@ use std::sync::Arc;
 use trip::Trip;
 
 /// Grants name their generation by this many low bits: the shell packs it into one word. A permit would have to stay
-/// out for four million million transitions to meet its number again.
-pub(crate) const GENERATION_BITS: u32 = 42;
+/// out for 275 thousand million transitions to meet its number again.
+pub(crate) const GENERATION_BITS: u32 = 38;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
 /// The state of one breaker.
@@ -79,6 +79,7 @@ pub struct Core {
 
 /// The totals that only the core can know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Times the circuit opened.
     pub opens: u64,
@@ -93,7 +94,10 @@ pub struct Counts {
 }
 
 impl Core {
-    /// A CLOSED breaker with fresh decision state (B2). `config` must be valid; `seed` feeds the jitter.
+    /// A CLOSED breaker with fresh decision state (B2); `seed` feeds the jitter.
+    ///
+    /// # Panics
+    /// A later step may, if `config` is one that [`Config::validate`] refuses.
     pub fn new(config: Arc<Config>, now: Tick, seed: u64) -> Self {
         let trip = Trip::new(&config);
         Core {
@@ -111,7 +115,7 @@ impl Core {
         }
     }
 
-    /// Takes one input at `now` and says what it did.
+    /// Takes one input at `now` and says what it did. A configuration must be one that [`Config::validate`] allows.
     ///
     /// Where replacing the configuration in HALF_OPEN makes `successes` reach the new success_threshold, B7 by the
     /// letter would never permit the probe whose success has to close the circuit: then one probe at a time is let
@@ -163,7 +167,7 @@ impl Core {
             opened_by: self.opened_by,
             last_failure: (self.last_failure != Tick::MAX).then_some(self.last_failure),
             window: None,
-            counts: self.counts.as_deref().copied().unwrap_or_default(),
+            counts: self.counts(),
         };
         let trip = match &self.phase {
             Phase::Closed(trip) => Some(trip),
@@ -186,6 +190,11 @@ impl Core {
             view.window = trip.sums_at(self.last).map(|sums| (sums.calls, sums.failures, sums.slow));
         }
         view
+    }
+
+    /// The totals that only the core can know.
+    pub fn counts(&self) -> Counts {
+        self.counts.as_deref().copied().unwrap_or_default()
     }
 
     /// The configuration in force.
@@ -233,7 +242,7 @@ impl Core {
     /// CLOSED or HALF_OPEN → OPEN.
     fn open(&mut self, at: Tick, reason: Reason, asked_ns: u64, effects: &mut Effects) {
         self.opens_in_row = self.opens_in_row.saturating_add(1);
-        self.counts().opens += 1;
+        self.counts_mut().opens += 1;
         self.opened_by = reason;
         let draw = self.draw();
         let open = phase::Open { opened: at, until: Tick::MAX, asked_ns, draw };
@@ -244,7 +253,7 @@ impl Core {
     fn change(&mut self, at: Tick, phase: Phase, reason: Reason, effects: &mut Effects) {
         let from = self.state();
         let stay_ns = at.nanos_since(self.since);
-        let spent_ns = &mut self.counts().spent_ns[from as usize];
+        let spent_ns = &mut self.counts_mut().spent_ns[from as usize];
         *spent_ns = spent_ns.saturating_add(stay_ns);
         self.phase = phase;
         self.since = at;
@@ -258,7 +267,7 @@ impl Core {
         effects.notes.push(Note::Change(Change { from, to, generation, at, reason, deadline }));
     }
 
-    fn counts(&mut self) -> &mut Counts {
+    fn counts_mut(&mut self) -> &mut Counts {
         self.counts.get_or_insert_default()
     }
 

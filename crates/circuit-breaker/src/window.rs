@@ -117,7 +117,7 @@ pub(crate) fn fired(rules: &Window, sums: Sums) -> Option<Reason> {
     let reaches = |part: u32, percent: Option<f64>| {
         percent.is_some_and(|percent| f64::from(part) * 100.0 >= percent * f64::from(sums.calls))
     };
-    if reaches(sums.failures, rules.failure_percent()) {
+    if reaches(sums.failures, rules.failure_rate) {
         return Some(Reason::new(Rule::FailureRate, sums.failures, sums.calls));
     }
     if reaches(sums.slow, rules.slow_rate) {

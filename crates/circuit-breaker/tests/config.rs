@@ -32,6 +32,7 @@ fn every_impossible_setting_is_refused_with_its_name_and_what_is_allowed() {
         ("slow_call_rate_threshold", window(Window::count(10).slow_call_rate_threshold(-1.0))),
         ("slow_call_duration", window(Window::count(10).slow_call_rate_threshold(50.0))),
         ("slow_call_rate_threshold", window(Window::count(10).slow_call_duration(SECOND))),
+        ("failure_rate_threshold", window(Window::count(10).without_failure_rate())),
         (
             "slow_call_duration",
             window(Window::count(10).slow_call_duration(Duration::ZERO).slow_call_rate_threshold(50.0)),
@@ -98,6 +99,23 @@ fn jitter_does_not_go_over_the_maximum() {
     assert!((0..200).all(|seed| first_open_time(config.clone(), seed) <= SECOND * 60));
 }
 
+// Many breakers that opened together do not probe together, also when an outage has lasted.
+#[test]
+fn jitter_still_spreads_once_the_open_time_has_reached_its_maximum() {
+    for ratio in [0.1, 0.5, 1.0] {
+        let backoff = Backoff::exponential(2.0, SECOND * 60).jitter(ratio);
+        let config = Config::new().backoff(backoff);
+        let mut times: Vec<_> = (0..1_000).map(|seed| first_open_time(config.clone(), seed)).collect();
+        times.sort_unstable();
+        let most = times.chunk_by(PartialEq::eq).map(<[_]>::len).max().unwrap();
+        assert!(most <= 3, "{most} of 1,000 breakers wait equally long (ratio {ratio})");
+        let (shortest, longest) = (times[0].as_secs_f64(), times[999].as_secs_f64());
+        let middle = 60.0 / (1.0 + ratio);
+        assert!((longest - 60.0).abs() < 1.0 && longest <= 60.0, "{longest}");
+        assert!((shortest - middle * (1.0 - ratio)).abs() < 1.0, "{shortest}");
+    }
+}
+
 #[test]
 fn a_backoff_function_sees_the_opens_in_a_row_and_why_and_may_panic() {
     let backoff = Backoff::custom(|opens, reason| {
@@ -112,6 +130,7 @@ fn a_backoff_function_sees_the_opens_in_a_row_and_why_and_may_panic() {
 #[cfg(feature = "serde")]
 mod serde {
     use super::*;
+    use circuit_breaker::{Record, replay};
 
     #[test]
     fn a_configuration_survives_serialisation() {
@@ -130,9 +149,15 @@ mod serde {
             .overdue_after(SECOND * 8)
             .overdue_as(OverdueAs::Slow)
             .ramp(Ramp::default());
-        for config in
-            [Config::new(), full, Config::new().on_drop(OnDrop::Failure).overdue_as(OverdueAs::Failure)]
-        {
+        let slow = Window::count(50).slow_call_duration(SECOND).slow_call_rate_threshold(80.0);
+        for config in [
+            Config::new(),
+            full,
+            Config::new().on_drop(OnDrop::Failure).overdue_as(OverdueAs::Failure),
+            Config::new().window(Window::count(50)),
+            Config::new().window(slow),
+            Config::new().window(slow.without_failure_rate()),
+        ] {
             let text = serde_json::to_string(&config).unwrap();
             assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config, "{text}");
         }
@@ -148,10 +173,24 @@ mod serde {
             r#"{"failure_treshold": 3}"#,
             r#"{"recovery_timeout": -1}"#,
             r#"{"window": {"calls": 5, "buckets": 3}}"#,
+            r#"{"window": {"calls": 5, "failure_rate_threshold": 50, "without_failure_rate": true}}"#,
             r#"{"backoff": {"kind": "custom", "jitter": 0.1}}"#,
         ] {
             assert!(read(text).is_err(), "{text}");
         }
+    }
+
+    // B19d: a trace speaks of seconds, as everything else does.
+    #[test]
+    fn a_trace_and_its_replay_are_written_in_seconds() {
+        let text = r#"{"at": 1.5, "outcome": {"failure": {}}, "duration": 0.25}"#;
+        let record: Record = serde_json::from_str(text).unwrap();
+        assert_eq!((record.at, record.duration), (SECOND * 3 / 2, SECOND / 4));
+        assert_eq!(serde_json::to_value(record).unwrap()["duration"], 0.25);
+        let timeline = replay(Config::new().failure_threshold(1), [record]).unwrap();
+        let data = serde_json::to_value(timeline).unwrap();
+        assert_eq!((&data["end"], &data["entries"][0]["at"]), (&1.75.into(), &1.75.into()));
+        assert_eq!(data["entries"][0]["open_time"], 60.0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use circuit_breaker::{CircuitBreaker, EventKind, ManualClock, State};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 fn breaker(clock: &ManualClock) -> CircuitBreaker {
@@ -44,6 +44,98 @@ fn a_slow_subscriber_is_told_how_many_events_it_lost() {
     assert_eq!((delivery.lost, delivery.event.sequence), (3, 4));
     assert_eq!(events.try_recv().unwrap().lost, 0);
     assert!(events.try_recv().is_none());
+}
+
+// B16: a listener that never returns takes its own thread, and nobody else's.
+#[test]
+fn while_a_listener_does_not_return_calls_go_on_and_the_newest_1024_events_wait() {
+    let breaker = breaker(&ManualClock::new());
+    let (entered, is_inside) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (released, seen) = (Mutex::new(released), Arc::new(Mutex::new(Vec::new())));
+    breaker.on_event({
+        let seen = Arc::clone(&seen);
+        move |event| {
+            seen.lock().unwrap().push(event.sequence);
+            if event.sequence == 1 {
+                entered.send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+            }
+        }
+    });
+    std::thread::scope(|scope| {
+        scope.spawn(|| breaker.force_open("the first event"));
+        is_inside.recv().unwrap();
+        (0..2_000).for_each(|_| breaker.reset());
+        assert!(breaker.call(|| Ok::<_, ()>(())).is_ok());
+        assert_eq!(*seen.lock().unwrap(), [1]);
+        release.send(()).unwrap();
+    });
+    let expected: Vec<u64> = std::iter::once(1).chain(2_001 - 1_023..=2_001).collect();
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+/// Is shown once it is let go.
+struct Slow(mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
+
+impl std::fmt::Display for Slow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.send(()).unwrap();
+        self.1.lock().unwrap().recv().unwrap();
+        f.write_str("slow to say")
+    }
+}
+
+// B16, B19c: a cause is formatted outside every lock; events keep their order, in a line with a bound.
+#[test]
+fn while_a_cause_is_being_formatted_calls_go_on_and_at_most_1024_events_wait_for_it() {
+    for (meanwhile, cause) in [(10, Some("slow to say")), (1_024, None)] {
+        let breaker = breaker(&ManualClock::new());
+        let mut events = breaker.subscribe(65_536);
+        let (entered, is_inside) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let slow = Slow(entered, Mutex::new(released));
+        std::thread::scope(|scope| {
+            scope.spawn(|| breaker.try_acquire().unwrap().failure_with(None, slow));
+            is_inside.recv().unwrap();
+            assert_eq!(breaker.state(), State::Open);
+            (0..meanwhile).for_each(|_| breaker.reset());
+            assert_eq!(events.try_recv().is_none(), cause.is_some(), "{meanwhile} events behind it");
+            release.send(()).unwrap();
+        });
+        let rest = std::iter::from_fn(|| events.try_recv()).collect::<Vec<_>>();
+        let delivered = if cause.is_some() { meanwhile + 1 } else { meanwhile };
+        assert_eq!(rest.len() as u64, delivered);
+        assert!(rest.windows(2).all(|pair| pair[0].event.sequence + 1 == pair[1].event.sequence));
+        if let EventKind::Transition(first) = &rest[0].event.kind {
+            assert_eq!(first.cause.as_deref(), cause);
+        }
+        // Whoever asks why it last opened is told in either case.
+        assert_eq!(breaker.snapshot().last_opened.unwrap().cause.as_deref(), Some("slow to say"));
+    }
+}
+
+/// Panics when what it panicked with is dropped, too.
+struct Twice;
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic!("again")
+    }
+}
+
+#[test]
+fn a_listener_that_panics_with_something_that_panics_when_it_is_dropped_wedges_nothing() {
+    let breaker = breaker(&ManualClock::new());
+    let heard = Arc::new(Mutex::new(0));
+    breaker.on_event(|_| std::panic::panic_any(Twice));
+    breaker.on_event({
+        let heard = Arc::clone(&heard);
+        move |_| *heard.lock().unwrap() += 1
+    });
+    breaker.reset();
+    breaker.reset();
+    assert_eq!(*heard.lock().unwrap(), 2);
 }
 
 #[test]

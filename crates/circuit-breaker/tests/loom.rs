@@ -256,6 +256,23 @@ fn failures_counted_without_the_lock_are_all_told_to_the_core() {
     });
 }
 
+// B19, B3: a lowered threshold holds for the next outcome, whoever is just counting one.
+#[test]
+fn failures_that_reach_a_lowered_threshold_open_the_circuit_whatever_the_order() {
+    model(|| {
+        let (breaker, _) = breaker(config().failure_threshold(5));
+        let fail = |breaker: CircuitBreaker| breaker.call(|| Err::<(), _>(())).unwrap_err();
+        fail(breaker.clone());
+        let thread = in_thread(&breaker, move |breaker| fail(breaker));
+        breaker.set_config(config().failure_threshold(3)).unwrap();
+        fail(breaker.clone());
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        // One came after the configuration, and it was at the latest the third.
+        assert_eq!((s.state, s.failures, s.opens), (State::Open, 3, 1));
+    });
+}
+
 // B4
 #[test]
 fn a_success_that_races_with_a_failure_leaves_none_or_one_in_a_row() {
@@ -268,5 +285,56 @@ fn a_success_that_races_with_a_failure_leaves_none_or_one_in_a_row() {
         let s = breaker.snapshot();
         assert!(s.consecutive_failures <= 1, "{}", s.consecutive_failures);
         assert_eq!((s.successes, s.failures, s.state), (1, 2, State::Closed));
+    });
+}
+
+// B3, B17: the same in a window of stretches of time.
+#[test]
+fn plain_successes_are_counted_in_a_time_window_whatever_comes_in_between() {
+    model(|| {
+        let window = Window::time(4, Duration::from_secs(1)).minimum_calls(8).failure_rate_threshold(100.0);
+        let (breaker, clock) = breaker(config().failure_threshold(3).window(window));
+        let thread = in_thread(&breaker, |breaker| {
+            breaker.call(|| Ok::<_, ()>(())).unwrap();
+            breaker.call(|| Ok::<_, ()>(())).unwrap();
+        });
+        clock.advance(Duration::from_secs(1));
+        breaker.try_acquire().unwrap().failure();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        let window = s.window.unwrap();
+        assert_eq!((window.calls, window.failures, s.state), (3, 1, State::Closed));
+    });
+}
+
+// B1, B12: a virtual trip is one, too.
+#[test]
+fn failures_that_arrive_together_in_metrics_only_would_open_the_circuit_once() {
+    model(|| {
+        let (breaker, _) = breaker(config());
+        breaker.metrics_only("trial");
+        let (first, second) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
+        let thread = in_thread(&breaker, |_| first.failure());
+        second.failure();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!((s.state, s.would_open, s.failures), (State::MetricsOnly, 1, 2));
+    });
+}
+
+// B19, B19a: a call that was charged has had its say, whether watching is still on when it ends or not.
+#[test]
+fn the_outcome_of_a_charged_call_races_with_the_end_of_watching_and_decides_nothing() {
+    model(|| {
+        let watching = config().failure_threshold(3).overdue_after(Duration::from_secs(8));
+        let (breaker, clock) = breaker(watching);
+        let charged = breaker.try_acquire().unwrap();
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(breaker.snapshot().overdue, 1);
+        let thread = in_thread(&breaker, |_| charged.success());
+        breaker.set_config(config().failure_threshold(3)).unwrap();
+        thread.join().unwrap();
+        let s = breaker.snapshot();
+        assert_eq!((s.consecutive_failures, s.successes, s.state), (1, 1, State::Closed));
     });
 }

@@ -145,8 +145,8 @@ impl Pair {
     fn acquire(&mut self) -> Result<(), TestCaseError> {
         match (self.breaker.try_acquire(), self.model.acquire()) {
             (Ok(permit), Ok(number)) => self.permits.push((permit, number)),
-            (Err(rejected), Err(left_ms)) => {
-                let expected = left_ms.map_or(Duration::from_secs(1), Duration::from_millis);
+            (Err(rejected), Err(left)) => {
+                let expected = left.map_or(Duration::from_secs(1), Duration::from_nanos);
                 prop_assert_eq!(rejected.retry_after(), expected, "retry_after");
             }
             (ours, model) => prop_assert!(false, "admission: breaker {:?}, model {:?}", ours, model),
@@ -213,7 +213,7 @@ impl Pair {
 
     fn compare(&mut self) -> Result<(), TestCaseError> {
         let snapshot = self.breaker.snapshot();
-        let ms = |time: Duration| time.as_millis() as u64;
+        let ns = |time: Duration| time.as_nanos() as u64;
         let ours = Seen {
             state: snapshot.state,
             generation: snapshot.generation,
@@ -221,10 +221,10 @@ impl Pair {
             in_flight: snapshot.in_flight,
             probe_successes: snapshot.probe_successes,
             window: snapshot.window.map(|window| (window.calls, window.failures, window.slow)),
-            open_left: if snapshot.state == State::Open { snapshot.retry_after.map(ms) } else { None },
-            state_age: ms(snapshot.state_age),
+            open_left: if snapshot.state == State::Open { snapshot.retry_after.map(ns) } else { None },
+            state_age: ns(snapshot.state_age),
             rule: snapshot.explanation.reason.rule,
-            spent: State::ALL.map(|state| ms(snapshot.time_in_state.of(state))),
+            spent: State::ALL.map(|state| ns(snapshot.time_in_state.of(state))),
             totals: Totals {
                 succeeded: snapshot.successes,
                 failed: snapshot.failures,

@@ -12,7 +12,7 @@ fn a_rejection_says_which_state_since_when_why_and_for_how_long() {
     breaker.try_acquire().unwrap().failure();
     clock.advance(Duration::from_secs(20));
     let error: CallError<std::io::Error> = breaker.try_acquire().unwrap_err().into();
-    let text = "circuit is OPEN for 20.0s: 1 failures in a row (threshold 1); retry after 40.0s";
+    let text = "circuit is OPEN for 20.0s: 1 failure in a row (threshold 1); retry after 40.0s";
     assert_eq!(error.to_string(), text);
     assert_eq!(error.rejected().unwrap().to_string(), text);
     assert!(error.source().is_none() && error.into_inner().is_none());

@@ -2,14 +2,16 @@
 #![cfg(feature = "tower")]
 #![allow(clippy::unwrap_used)]
 
-use circuit_breaker::{CallError, CircuitBreaker, CircuitBreakerLayer, ManualClock, OnDrop, State, Verdict};
+use circuit_breaker::{
+    CallError, CircuitBreaker, CircuitBreakerLayer, ManualClock, OnDrop, Ramp, Rejected, State, Verdict,
+};
 use std::convert::Infallible;
 use std::future::{Pending, pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 fn breaker(clock: &ManualClock, on_drop: OnDrop) -> CircuitBreaker {
     CircuitBreaker::builder()
@@ -188,6 +190,114 @@ async fn with_back_pressure_readiness_waits_until_probing_is_allowed() {
     assert_eq!(slept.load(Ordering::Relaxed), 1);
     assert_eq!((breaker.state(), breaker.snapshot().rejected), (State::Closed, 0));
     assert!(format!("{layer:?}").contains("BackPressure"));
+}
+
+/// A service with back-pressure, whose sleeps move the clock.
+fn waiting(
+    breaker: &CircuitBreaker,
+    clock: &ManualClock,
+) -> impl Service<Result<u32, &'static str>, Response = u32, Error = CallError<&'static str>> + Clone {
+    let clock = clock.clone();
+    let sleep = move |time: Duration| {
+        clock.advance(time);
+        tokio::time::sleep(time)
+    };
+    CircuitBreakerLayer::new(breaker.clone()).back_pressure(sleep).layer(service_fn(echo))
+}
+
+// R3, B7: readiness is no permit, so of several that waited only as many as there are slots get through.
+#[tokio::test(start_paused = true)]
+async fn with_back_pressure_those_that_wake_too_many_are_rejected() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock, OnDrop::Neutral);
+    breaker.try_acquire().unwrap().failure();
+    let (mut first, mut second) = (waiting(&breaker, &clock), waiting(&breaker, &clock));
+    first.ready().await.unwrap();
+    second.ready().await.unwrap();
+    let probe = first.call(Ok(1));
+    let rejected = second.call(Ok(2)).await.unwrap_err().rejected().unwrap();
+    assert_eq!((rejected.state(), breaker.snapshot().in_flight), (State::HalfOpen, 1));
+    assert_eq!(probe.await, Ok(1));
+}
+
+// R3: also where the published word does not say that HALF_OPEN is full, for overdue_after asks the core each time.
+#[tokio::test(start_paused = true)]
+async fn with_back_pressure_a_full_half_open_is_waited_for() {
+    for overdue in [false, true] {
+        let clock = ManualClock::new();
+        let breaker = breaker(&clock, OnDrop::Neutral);
+        let mut config = (*breaker.config()).clone().retry_hint(Duration::from_secs(1));
+        if overdue {
+            config = config.overdue_after(Duration::from_secs(3_600));
+        }
+        breaker.set_config(config).unwrap();
+        breaker.try_acquire().unwrap().failure();
+        clock.advance(Duration::from_secs(60));
+        let probe = breaker.try_acquire().unwrap();
+        let mut service = waiting(&breaker, &clock);
+        let mut ready = Box::pin(service.ready());
+        let polled = poll_fn(|context| Poll::Ready(ready.as_mut().poll(context))).await;
+        assert!(polled.is_pending(), "overdue_after set: {overdue}");
+        probe.success();
+        ready.await.unwrap();
+        assert_eq!(breaker.snapshot().rejected, 0);
+    }
+}
+
+// B19b: asking is what moves a ramp on, so nobody waits in it.
+#[tokio::test(start_paused = true)]
+async fn with_back_pressure_a_ramp_rejects_what_is_over_its_share_and_goes_on() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock, OnDrop::Neutral);
+    breaker.set_config((*breaker.config()).clone().ramp(Ramp::new([50], 2))).unwrap();
+    breaker.try_acquire().unwrap().failure();
+    clock.advance(Duration::from_secs(60));
+    breaker.try_acquire().unwrap().success();
+    let mut service = waiting(&breaker, &clock);
+    let mut through = 0;
+    while breaker.state() == State::HalfOpen {
+        through += u32::from(service.ready().await.unwrap().call(Ok(1)).await.is_ok());
+    }
+    assert_eq!((through, breaker.state(), breaker.snapshot().rejected), (2, State::Closed, 2));
+}
+
+// R3: what was found at `poll_ready` may be old at `call`.
+#[tokio::test]
+async fn a_rejection_says_how_long_to_wait_from_the_call_on() {
+    let clock = ManualClock::new();
+    let breaker = breaker(&clock, OnDrop::Neutral);
+    breaker.try_acquire().unwrap().failure();
+    let mut service = CircuitBreakerLayer::new(breaker.clone()).layer(service_fn(echo));
+    for (waited, left) in [(40, 20), (60, 0)] {
+        service.ready().await.unwrap();
+        clock.advance(Duration::from_secs(waited));
+        let rejected = service.call(Ok(1)).await.unwrap_err().rejected().unwrap();
+        assert_eq!(rejected.retry_after(), Duration::from_secs(left));
+    }
+    assert_eq!(service.ready().await.unwrap().call(Ok(1)).await, Ok(1));
+}
+
+// Its error is one that tower's own layers take, whichever of them is inside.
+#[tokio::test(start_paused = true)]
+async fn the_breaker_stands_in_a_stack_of_towers_own_layers() {
+    let breaker = breaker(&ManualClock::new(), OnDrop::Neutral);
+    let mut stack = ServiceBuilder::new()
+        .load_shed()
+        .map_err(CallError::<BoxError>::into_boxed)
+        .layer(CircuitBreakerLayer::new(breaker.clone()))
+        .timeout(Duration::from_secs(2))
+        .service(service_fn(|hangs: bool| async move {
+            if hangs {
+                pending::<()>().await;
+            }
+            Ok::<_, Infallible>(7)
+        }));
+    assert_eq!(stack.ready().await.unwrap().call(false).await.unwrap(), 7);
+    let late = stack.ready().await.unwrap().call(true).await.unwrap_err();
+    assert!(late.is::<tower::timeout::error::Elapsed>());
+    let rejected = stack.ready().await.unwrap().call(false).await.unwrap_err();
+    assert_eq!(rejected.downcast_ref::<Rejected>().unwrap().state(), State::Open);
+    assert_eq!((breaker.snapshot().failures, breaker.snapshot().rejected), (1, 1));
 }
 
 #[tokio::test]

@@ -251,6 +251,18 @@ fn a_slow_probe_is_a_failure_unless_configured_otherwise() {
     }
 }
 
+// B3: the rules are OR-ed; adding one takes none away.
+#[test]
+fn a_slow_rule_leaves_the_default_failure_rate_in_force() {
+    let window = Window::count(10).slow_call_duration(Duration::from_secs(1)).slow_call_rate_threshold(80.0);
+    for (window, state) in [(window, State::Open), (window.without_failure_rate(), State::Closed)] {
+        let breaker = breaker(&ManualClock::new(), window);
+        calls(&breaker, 5, true);
+        calls(&breaker, 5, false);
+        assert_eq!(breaker.state(), state);
+    }
+}
+
 // B19a
 #[test]
 fn calls_that_hang_open_the_circuit_before_they_end() {

@@ -222,6 +222,13 @@ fn answers_are_tables_for_people_and_refusals_are_exit_code_1() {
     );
     let ran = run(&["buffer", "stats", "--url", &server.url]);
     assert_eq!((ran.code, ran.err.contains("give --token-file")), (1, true), "{}", ran.err);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("ops.token").display().to_string();
+    std::fs::write(&token, "a-token-of-last-year\n").unwrap();
+    let ran = run(&["buffer", "stats", "--url", &server.url, "--token-file", &token]);
+    let told = format!("does not know the token in {token}: it is wrong, has expired or was replaced");
+    assert_eq!((ran.code, ran.err.contains(&told)), (1, true), "{}", ran.err);
+    assert!(!ran.err.contains("last-year"));
     let ran = run(&["breaker", "show", "nobody", "--url", &server.url]);
     assert_eq!((ran.code, ran.err.contains("HTTP 404")), (1, true), "{}", ran.err);
 }

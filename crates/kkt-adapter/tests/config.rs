@@ -193,8 +193,14 @@ fn unknown_names_are_refused_with_the_nearest_known_one_and_never_with_their_val
     for (text, hint) in [
         ("[brekaer]\nfailure_threshold = 5", "did you mean breaker?"),
         ("[breaker]\nmax_lanes = 5", "did you mean sync.max_lanes?"),
-        ("[ofd]\ntoken = \"hunter2-hunter2\"", "no such setting"),
+        ("[ofd]\ntoken = \"hunter2-hunter2\"", "did you mean ofd.token_file?"),
+        ("[heartbeat]\ntoken = \"hunter2-hunter2\"", "did you mean heartbeat.token_file?"),
+        ("[server]\nlisten_address = \"hunter2\"", "did you mean server.listen?"),
+        ("[server.tls]\ncert = \"hunter2\"", "did you mean server.tls.cert_file?"),
+        ("[buffer]\npath = \"hunter2\"", "`kkt-adapter config default` lists all settings"),
         ("[[kkt.device]]\nid = \"a\"\npos_id = [\"hunter2\"]\npos_ids = [\"P\"]", "did you mean pos_ids?"),
+        ("[kkt.device]\nid = \"hunter2\"", "kkt.device ("),
+        ("[kkt.device]\nid = \"hunter2\"", "each under its own [[kkt.device]]"),
         ("breaker = 3", "must be a table, [breaker]"),
         ("[breaker]\nbackoff = \"fixed\"", "must be a table, [breaker.backoff]"),
     ] {
@@ -204,6 +210,23 @@ fn unknown_names_are_refused_with_the_nearest_known_one_and_never_with_their_val
     }
     let refusal = Given::nothing().variable("KKT_BREAKER__FAILURE_TRESHOLD", "5").refusal();
     contains(&refusal, &["KKT_BREAKER__FAILURE_TRESHOLD", "did you mean KKT_BREAKER__FAILURE_THRESHOLD?"]);
+}
+
+#[test]
+fn what_is_missing_in_a_table_of_a_list_is_placed_at_the_table() {
+    let refusal = Given::file(
+        "[kkt]\n[[kkt.device]]\nid = \"a\"\npos_ids = [\"P\"]\n\n[[kkt.device]]\nid = \"b\"\npos_ids = [\"P2\"]\nidentity.inn = \"7707083893\"\n",
+    )
+    .refusal();
+    contains(&refusal, &["kkt.device[1].identity.rn_kkt (", "config.toml:6): is missing"]);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("t");
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    let tokens = format!("[auth]\ntokens = [{{name = \"till\", role = \"pos\", token_file = {token:?}}}]");
+    contains(
+        &Given::file(&tokens).refusal(),
+        &["auth.tokens[0].pos_ids (", "config.toml:2): must name the tills"],
+    );
 }
 
 #[test]
@@ -395,13 +418,40 @@ fn a_reload_names_exactly_the_settings_that_need_a_restart() {
         format!("[[kkt.device]]\nid=\"k\"\npos_ids=[{tills}]\n[server]\nrequest_timeout=\"30s\"\n")
     };
     let before = Given::file(&device("\"A\"")).good();
-    let needing = |text: &str| Given::file(text).good().needing_restart(&before.values).collect::<Vec<_>>();
+    let needing = |text: &str| Given::file(text).good().needing_restart(&before).collect::<Vec<_>>();
     // The same elsewhere in the file, and what SIGHUP takes over.
     let same =
         format!("# moved\n{}[telemetry]\nlog=\"debug\"\n[breaker]\nfailure_threshold=7", device("\"A\""));
     assert_eq!(needing(&same), Vec::<&str>::new());
     assert_eq!(needing(&device("\"A\", \"B\"")), ["kkt.device"]);
     assert_eq!(needing("[server]\nmax_connections=9"), ["server.max_connections", "kkt.device"]);
+}
+
+#[test]
+fn a_reload_takes_over_tokens_wherever_they_are_named_and_names_a_changed_ca_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["one", "two"] {
+        std::fs::write(at(name), format!("the-token-{name}")).unwrap();
+    }
+    let authority = || rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap().cert.pem();
+    std::fs::write(at("ca.pem"), authority()).unwrap();
+    let text = |token: &str, pos_id: &str| {
+        format!(
+            "[ofd]\nbase_url=\"https://ofd\"\nca_file=\"{ca}\"\ntoken_file=\"{token}\"\n\
+             [heartbeat]\nurl=\"https://erp\"\ntoken_file=\"{token}\"\n\
+             [[kkt.device]]\nid=\"k\"\npos_ids=[\"{pos_id}\"]\ntoken_file=\"{token}\"\n",
+            ca = at("ca.pem"),
+            token = at(token),
+        )
+    };
+    let before = Given::file(&text("one", "A")).good();
+    let needing = |text: &str| Given::file(text).good().needing_restart(&before).collect::<Vec<_>>();
+    assert_eq!(needing(&text("two", "A")), Vec::<&str>::new());
+    assert_eq!(needing(&text("two", "B")), ["kkt.device"]);
+    // The same path with other content.
+    std::fs::write(at("ca.pem"), authority()).unwrap();
+    assert_eq!(needing(&text("one", "A")), ["ofd.ca_file"]);
 }
 
 #[test]

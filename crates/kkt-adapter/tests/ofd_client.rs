@@ -12,7 +12,7 @@ use kkt_adapter::{
         document::Outgoing,
         ids::{DeviceId, ReceiptId},
     },
-    ofd::{ANSWER_MAX, HttpOfd, HttpOfdOptions},
+    ofd::{ANSWER_MAX, HttpOfd, HttpOfdOptions, OfdTokens},
     ports::{Clock, Monotonic, Observer, OfdClient, OfdError},
 };
 use ofd_sim::{
@@ -20,7 +20,6 @@ use ofd_sim::{
     plan::{GarbageForm, RetryAfter},
 };
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -50,14 +49,7 @@ impl Observer for Calls {
 }
 
 fn options(base_url: String, timeout: Duration) -> HttpOfdOptions {
-    HttpOfdOptions {
-        base_url,
-        timeout,
-        token: None,
-        device_tokens: BTreeMap::new(),
-        fiscal: false,
-        roots: Vec::new(),
-    }
+    HttpOfdOptions { base_url, timeout, tokens: OfdTokens::default(), fiscal: false, roots: Vec::new() }
 }
 
 fn client(options: &HttpOfdOptions) -> HttpOfd {
@@ -168,8 +160,8 @@ async fn a_device_is_let_in_by_its_own_token_and_others_by_the_endpoints() {
     let sim = Simulator::start(Options::default().token("endpoint-token").token("device-token-1")).unwrap();
     let mut options = options(sim.base_url(), PATIENT);
     let device = |name: &str| name.parse::<DeviceId>().unwrap();
-    options.token = Some("endpoint-token".into());
-    options.device_tokens =
+    options.tokens.common = Some("endpoint-token".into());
+    options.tokens.of_devices =
         [(device("kkt-1"), "device-token-1".into()), (device("kkt-2"), "revoked-token".into())].into();
     let ofd = client(&options);
     ofd.submit(&document_of("kkt-1", 1)).await.unwrap();
@@ -178,7 +170,13 @@ async fn a_device_is_let_in_by_its_own_token_and_others_by_the_endpoints() {
     let refused = ofd.submit(&document_of("kkt-2", 3)).await.unwrap_err();
     assert_eq!(refused.outcome(), "unauthorised");
     assert!(!format!("{refused}{refused:?}{ofd:?}").contains("-token"), "{refused:?}");
-    options.token = Some("no\nheader".into());
+    // A device that has none of its own any more goes by the endpoint's.
+    options.tokens.of_devices.remove(&device("kkt-2"));
+    ofd.set_tokens(&options.tokens).unwrap();
+    ofd.submit(&document_of("kkt-2", 3)).await.unwrap();
+    options.tokens.common = Some("no\nheader".into());
+    assert!(ofd.set_tokens(&options.tokens).is_err());
+    ofd.ping().await.unwrap();
     assert!(HttpOfd::new(&options, Arc::new(RealClock(Instant::now())), Arc::new(Calls::default())).is_err());
 }
 
@@ -319,7 +317,7 @@ async fn a_document_goes_where_the_configuration_says_with_its_key_and_its_bytes
     })
     .await;
     let mut options = options(format!("{url}/base/"), PATIENT);
-    options.token = Some("secret-token".into());
+    options.tokens.common = Some("secret-token".into());
     let document = document(1);
     client(&options).submit(&document).await.unwrap_err();
     let head = told.recv().await.unwrap().to_lowercase();

@@ -1,6 +1,6 @@
 use super::{CircuitBreaker, Shell};
 use crate::backoff::Backoff;
-use crate::clock::{Clock, Source, SystemClock};
+use crate::clock::{Clock, Foreign, Source, SystemClock};
 use crate::config::{Config, ConfigError, OnDrop, OverdueAs, Ramp, Window};
 use crate::events::Event;
 use crate::shadow::Shadow;
@@ -78,7 +78,7 @@ impl Builder {
 
     /// The clock; the machine's by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Source::Other(Arc::new(clock));
+        self.clock = Source::Other(Foreign(Arc::new(clock)));
         self
     }
 
@@ -89,7 +89,8 @@ impl Builder {
     }
 
     /// Lets a second configuration see every call that is made, and tell in events and snapshots what it would have
-    /// done (B19d). Every call then takes the breaker's lock.
+    /// done (B19d). Every call then takes the breaker's lock. It stays as it is for the life of the breaker:
+    /// [`set_config`](CircuitBreaker::set_config), [`reset`](CircuitBreaker::reset) and the other commands do not touch it.
     pub fn shadow(mut self, config: Config) -> Self {
         self.shadow = Some(config);
         self

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// The manual commands of a breaker in the name of a person; made by [`CircuitBreaker::by`] (B15).
 #[derive(Clone, Debug)]
+#[must_use = "by() alone commands nothing"]
 pub struct Commands {
     breaker: CircuitBreaker,
     who: Option<Arc<str>>,

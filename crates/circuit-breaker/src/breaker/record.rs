@@ -3,8 +3,8 @@ use crate::clock::Tick;
 use crate::events::{Event, EventKind, Pending};
 use crate::snapshot::Explanation;
 use crate::state::{Change, Command, Effects, Note, Reason, State};
+use crate::sync::caught;
 use std::fmt::{self, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -39,7 +39,7 @@ impl Shell {
                     let wall = self.clock.wall_at(change.at, now);
                     let record = Record { change, wall, cause: None, order };
                     let kind = EventKind::Transition(record.explain());
-                    cell.record = Some(Box::new(record));
+                    cell.keep(record);
                     (change.at, kind)
                 }
                 Note::ReasonUpdated => {
@@ -77,9 +77,7 @@ impl Shell {
     pub(super) fn attach_cause(&self, generation: u64, cause: &dyn fmt::Display) {
         let text = bounded_display(cause);
         let mut cell = self.lock_cell();
-        if let Some(record) = &mut cell.record
-            && record.change.generation == generation
-        {
+        if let Some(record) = cell.record_of(generation) {
             record.cause = Some(Arc::clone(&text));
         }
         drop(cell);
@@ -132,10 +130,9 @@ pub(super) fn bounded_text(text: String) -> Option<Arc<str>> {
 
 fn bounded_display(value: &dyn fmt::Display) -> Arc<str> {
     let mut text = Bounded(String::new());
-    let formatted = catch_unwind(AssertUnwindSafe(|| write!(text, "{value}")));
-    match formatted {
-        Ok(_) => Arc::from(text.0),
-        Err(_) => Arc::from("(the cause panicked while it was formatted)"),
+    match caught(|| write!(text, "{value}")) {
+        Some(_) => Arc::from(text.0),
+        None => Arc::from("(the cause panicked while it was formatted)"),
     }
 }
 

@@ -174,7 +174,8 @@ async fn guarded<T>(running: &mut Running<'_>, op: impl Future<Output = T>) -> T
     std::future::poll_fn(|context| {
         running.is_inside = true;
         let poll = op.as_mut().poll(context);
-        running.is_inside = false;
+        // A future that has ended is dropped next, which is the operation's too, should it panic.
+        running.is_inside = poll.is_ready();
         poll
     })
     .await

@@ -6,8 +6,10 @@
 //!    successes decide nothing ("slack"), until when a rejection holds, whether a call has to be timed or told.
 //! 2. A plain success with slack, and a failure that is counted in the word, is one compare-and-swap of the word, which
 //!    fails if anything changed in between; whoever holds the lock takes the word away and tells the core first.
-//! 3. The word is BUSY while the details beside it change. A reader that finds the same word before and after it read
-//!    the details has read one cut; any other reader takes the lock.
+//! 3. The word is BUSY while the details beside it change, and is another one afterwards: a transition changes its
+//!    generation, a replaced configuration its revision. A reader that finds the same word before and after it read the
+//!    details has read one cut; any other reader reads again or takes the lock. What moves under one word is the end of a
+//!    time window's bucket alone: a success that was compared with the one before goes to the next bucket.
 //! 4. Nothing of the user's runs under the lock, except the clock and a custom backoff function.
 //!
 //! | what goes wrong | what happens |
@@ -66,7 +68,10 @@ pub(super) struct Cell {
     published: Word,
     /// Events made so far.
     pub(super) sequence: u64,
+    /// Why it is in its state.
     pub(super) record: Option<Box<Record>>,
+    /// Why it last opened, once it is open no more.
+    opened: Option<Box<Record>>,
     pub(super) shadow: Option<Box<Shadow>>,
 }
 
@@ -86,6 +91,7 @@ impl Shell {
             published: Word::BUSY,
             sequence: 0,
             record: None,
+            opened: None,
             shadow: shadow.map(Box::new),
         });
         let shell = Shell {
@@ -98,7 +104,7 @@ impl Shell {
             cell,
             first: First::default(),
         };
-        shell.publish(&mut lock(&shell.cell));
+        shell.publish(&mut lock(&shell.cell), false);
         shell
     }
 
@@ -224,14 +230,20 @@ impl Shell {
         Some(rejected)
     }
 
-    /// Whether a permit would be rejected right now, without asking for one.
-    #[cfg(feature = "tower")]
+    /// How a permit would be rejected right now, without asking for one.
     pub(super) fn would_reject(&self) -> Option<Rejected> {
-        if self.word().permits_untold() {
+        let word = self.word();
+        if word.permits_untold() {
             return None;
         }
-        self.state(); // Sees what is due.
-        self.reject_untold(self.word())
+        if let Some(rejected) = self.reject_untold(word) {
+            return Some(rejected);
+        }
+        let read = |cell: &Cell, _: &Effects, now| {
+            let denial = cell.core.would_deny()?;
+            Some(Rejected::new(denial, now, cell.core.config().retry_hint_ns))
+        };
+        self.enter(Context::default(), |_| Input::Look, read).1
     }
 
     /// The call of an untimed permit worked.
@@ -255,21 +267,24 @@ impl Shell {
     }
 
     fn success_otherwise(&self, grant: &Grant, mut word: Word) {
-        let timed = grant.started != Tick::MAX;
-        let mut now = Tick::from_nanos(0);
-        if word.is_checked() {
-            let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
-            now = if timed { self.clock.now() } else { self.clock.now_against(deadline) };
-        }
+        // The time, and the deadline that it is good enough for.
+        let mut looked: Option<(Tick, Tick)> = None;
         loop {
-            if word.generation() != grant.generation || !word.permits_untold() {
+            // Of a call that was watched the core knows whether it has had its say.
+            if word.generation() != grant.generation || !word.permits_untold() || grant.is_tracked() {
                 break;
             }
             if word.is_checked() {
+                let deadline = Tick::from_nanos(self.hot.deadline.load(Ordering::Acquire));
+                let now = match looked {
+                    Some((now, against)) if against == deadline => now,
+                    _ if grant.started != Tick::MAX => self.clock.now(),
+                    _ => self.clock.now_against(deadline),
+                };
+                looked = Some((now, deadline));
                 let slow_ns = self.hot.slow_ns.load(Ordering::Acquire);
-                let is_slow = timed && now.nanos_since(grant.started) >= slow_ns;
-                let deadline = self.hot.deadline.load(Ordering::Acquire);
-                if is_slow || now.as_nanos() >= deadline && deadline != u64::MAX {
+                let is_slow = grant.elapsed_ns(now).is_some_and(|elapsed_ns| elapsed_ns >= slow_ns);
+                if is_slow || now >= deadline && deadline != Tick::MAX {
                     break;
                 }
             }
@@ -289,9 +304,10 @@ impl Shell {
     /// The call failed and has no more to say.
     pub(crate) fn failure(&self, grant: &Grant) {
         let mut word = self.word();
-        let limit = self.hot.rule_limit.load(Ordering::Acquire) as u32;
+        // The limit of this very word: were it another configuration's, the word would no longer be there to exchange.
         while word.generation() == grant.generation
-            && let Some(next) = word.one_more_failure(limit)
+            && !grant.is_tracked()
+            && let Some(next) = word.one_more_failure(self.hot.rule_limit.load(Ordering::Acquire) as u32)
         {
             let order = (Ordering::AcqRel, Ordering::Acquire);
             match self.hot.word.compare_exchange_weak(word.0, next.0, order.0, order.1) {
@@ -363,6 +379,11 @@ impl Shell {
         self.word().is(State::Closed)
     }
 
+    /// The state as last published; none while it is being written.
+    pub(super) fn published_state(&self) -> Option<State> {
+        State::ALL.get(self.word().mode() as usize).copied()
+    }
+
     /// The state, by a look; without the lock where nothing can be due.
     pub(crate) fn state(&self) -> State {
         let word = self.word();
@@ -396,7 +417,7 @@ impl Shell {
             None => cell_now.core.step(now, input(now)),
             Some(shadow) => shadow.step(&mut cell_now.core, now, input(now)),
         };
-        self.publish(&mut cell);
+        self.publish(&mut cell, effects.replaced.is_some());
         if effects.notes.is_empty() {
             let result = read(&cell, &effects, now);
             return (effects, result);
@@ -430,7 +451,7 @@ impl Shell {
         }
     }
 
-    fn publish(&self, cell: &mut Cell) {
+    fn publish(&self, cell: &mut Cell, is_reconfigured: bool) {
         let mut published: Published = cell.core.published();
         if cell.shadow.is_some() {
             // The shadow hears of every call that is made.
@@ -440,7 +461,8 @@ impl Shell {
         if published.state == State::Open && self.clock.has_coarse() {
             published.slack = Word::BY_COARSE;
         }
-        let word = Word::new(&published);
+        let revision = cell.published.revision().wrapping_add(u64::from(is_reconfigured));
+        let word = Word::new(&published, revision);
         cell.published = word;
         let hot = &self.hot;
         let seen_of = u64::from(published.reason.seen) << 32 | u64::from(published.reason.of);
@@ -463,6 +485,28 @@ impl Shell {
         if hot.word.load(Ordering::Relaxed) != word.0 {
             hot.word.store(word.0, Ordering::Release);
         }
+    }
+}
+
+impl Cell {
+    /// Keeps why the present state began, and why the circuit opened if that was the state before.
+    pub(super) fn keep(&mut self, record: Record) {
+        let before = self.record.replace(Box::new(record));
+        if before.as_ref().is_some_and(|before| before.change.to == State::Open) {
+            self.opened = before;
+        }
+    }
+
+    /// Why the circuit last opened by its rules.
+    pub(super) fn last_opened(&self) -> Option<&Record> {
+        let present = self.record.as_ref().filter(|record| record.change.to == State::Open);
+        present.or(self.opened.as_ref()).map(|record| &**record)
+    }
+
+    /// The record of the transition that began `generation`, if it is still kept.
+    pub(super) fn record_of(&mut self, generation: u64) -> Option<&mut Record> {
+        let kept = [&mut self.record, &mut self.opened].into_iter().flatten();
+        kept.map(|record| &mut **record).find(|record| record.change.generation == generation)
     }
 }
 

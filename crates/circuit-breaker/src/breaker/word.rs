@@ -3,10 +3,10 @@ use crate::state::{GENERATION_BITS, Published, State};
 /// What the hot paths have to know, packed into one atomic word.
 ///
 /// ```text
-///  63                               22 21          7     6      5      4       3     2..0
-/// ┌───────────────────────────────────┬─────────────┬────────┬──────┬─────────┬───────┬──────┐
-/// │ generation (42 bits)              │ slack (15)  │ counts │ told │ checked │ timed │ mode │
-/// └───────────────────────────────────┴─────────────┴────────┴──────┴─────────┴───────┴──────┘
+///  63                  26 25          22 21          7     6      5      4       3     2..0
+/// ┌──────────────────────┬──────────────┬─────────────┬────────┬──────┬─────────┬───────┬──────┐
+/// │ generation (38 bits) │ revision (4) │ slack (15)  │ counts │ told │ checked │ timed │ mode │
+/// └──────────────────────┴──────────────┴─────────────┴────────┴──────┴─────────┴───────┴──────┘
 /// ```
 ///
 /// With `counts` set (CLOSED with the consecutive rule alone) slack is UNLIMITED less the failures in a row: a failure
@@ -14,6 +14,9 @@ use crate::state::{GENERATION_BITS, Published, State};
 /// is the number of plain successes that decide nothing: each takes one off. In OPEN it is 1 where the machine's coarse
 /// clock may be asked, else 0. Either way UNLIMITED means that a plain
 /// success changes nothing at all.
+///
+/// The revision grows with each replaced configuration, which keeps the generation: without it, who has read the details
+/// that belong to one configuration could find the same word under the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
@@ -24,6 +27,8 @@ const TOLD: u64 = 1 << 5;
 const COUNTS: u64 = 1 << 6;
 const SLACK_SHIFT: u32 = 7;
 const SLACK_MASK: u64 = 0x7FFF;
+const REVISION_SHIFT: u32 = 22;
+const REVISION_MASK: u64 = 0xF;
 const GENERATION_SHIFT: u32 = 64 - GENERATION_BITS;
 const CLOSED: u64 = State::Closed as u64;
 
@@ -37,7 +42,7 @@ impl Word {
     /// The most plain successes that can be outstanding.
     const SLACK_MAX: u32 = SLACK_MASK as u32 - 1;
 
-    pub(super) fn new(published: &Published) -> Self {
+    pub(super) fn new(published: &Published, revision: u64) -> Self {
         let counts = published.failures.filter(|&in_row| in_row < Self::SLACK_MAX);
         let slack = match (counts, published.slack) {
             (Some(in_row), _) => Self::UNLIMITED - u64::from(in_row),
@@ -47,6 +52,7 @@ impl Word {
         let flag = |set: bool, bit: u64| if set { bit } else { 0 };
         Word(
             published.generation << GENERATION_SHIFT
+                | (revision & REVISION_MASK) << REVISION_SHIFT
                 | slack << SLACK_SHIFT
                 | flag(counts.is_some(), COUNTS)
                 | flag(published.told, TOLD)
@@ -69,6 +75,10 @@ impl Word {
     #[inline]
     pub(super) fn generation(self) -> u64 {
         self.0 >> GENERATION_SHIFT
+    }
+
+    pub(super) fn revision(self) -> u64 {
+        self.0 >> REVISION_SHIFT & REVISION_MASK
     }
 
     #[inline]

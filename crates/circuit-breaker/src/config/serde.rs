@@ -56,6 +56,21 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
+/// For fields of other structs: a duration as a number of seconds.
+pub(crate) mod seconds {
+    use super::Seconds;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::time::Duration;
+
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        Seconds(*time).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Seconds::deserialize(from).map(|seconds| seconds.0)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WindowForm {
@@ -69,6 +84,9 @@ struct WindowForm {
     minimum_calls: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure_rate_threshold: Option<f64>,
+    /// Absent is the default, so "none" needs a word of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    without_failure_rate: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     slow_call_duration: Option<Seconds>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -191,7 +209,8 @@ impl From<&Window> for WindowForm {
             buckets,
             bucket,
             minimum_calls: Some(window.minimum_calls),
-            failure_rate_threshold: window.failure_percent(),
+            failure_rate_threshold: window.failure_rate,
+            without_failure_rate: window.failure_rate.is_none(),
             slow_call_duration: window.slow_call_ns.map(span),
             slow_call_rate_threshold: window.slow_rate,
         }
@@ -208,7 +227,14 @@ impl WindowForm {
         if let Some(calls) = self.minimum_calls {
             window = window.minimum_calls(calls);
         }
-        window.failure_rate = self.failure_rate_threshold;
+        match (self.failure_rate_threshold, self.without_failure_rate) {
+            (Some(percent), false) => window = window.failure_rate_threshold(percent),
+            (None, true) => window = window.without_failure_rate(),
+            (None, false) => {}
+            (Some(_), true) => {
+                return Err("window: allowed is one of `failure_rate_threshold` and `without_failure_rate`");
+            }
+        }
         window.slow_call_ns = self.slow_call_duration.map(|time| nanos(time.0));
         window.slow_rate = self.slow_call_rate_threshold;
         Ok(window)

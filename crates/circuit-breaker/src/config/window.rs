@@ -9,7 +9,7 @@ pub enum Shape {
     /// The last this many calls (1 to 1,000,000); two bits each.
     Count(u32),
     /// The calls of the last `buckets` (1 to 3,600) stretches of time of `bucket` each, the running one included;
-    /// twelve bytes a bucket, whatever the number of calls.
+    /// twelve bytes a bucket, whatever the number of calls (which is counted up to 4,294,967,295).
     Time {
         /// How many stretches.
         buckets: u32,
@@ -37,6 +37,7 @@ pub enum Shape {
 /// # Ok::<(), circuit_breaker::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "a window does nothing unless it is given to a configuration"]
 pub struct Window {
     pub(crate) shape: Shape,
     pub(crate) minimum_calls: u32,
@@ -45,7 +46,7 @@ pub struct Window {
     pub(crate) slow_rate: Option<f64>,
 }
 
-/// In percent, as long as nothing else is said and no slow-call rule is set.
+/// In percent.
 const DEFAULT_FAILURE_RATE: f64 = 50.0;
 const DEFAULT_MINIMUM_CALLS: u32 = 10;
 
@@ -55,7 +56,7 @@ impl Window {
         Window {
             shape: Shape::Count(calls),
             minimum_calls: DEFAULT_MINIMUM_CALLS.min(calls),
-            failure_rate: None,
+            failure_rate: Some(DEFAULT_FAILURE_RATE),
             slow_call_ns: None,
             slow_rate: None,
         }
@@ -76,9 +77,16 @@ impl Window {
         self
     }
 
-    /// The share of failed calls, in percent (more than 0, at most 100), from which the circuit opens.
+    /// The share of failed calls, in percent (more than 0, at most 100), from which the circuit opens; 50 by default,
+    /// also beside a slow-call rule.
     pub fn failure_rate_threshold(mut self, percent: f64) -> Self {
         self.failure_rate = Some(percent);
+        self
+    }
+
+    /// Lets no share of failed calls open the circuit: the slow-call rule alone looks at the window.
+    pub fn without_failure_rate(mut self) -> Self {
+        self.failure_rate = None;
         self
     }
 
@@ -97,11 +105,6 @@ impl Window {
     /// Which calls it looks at.
     pub fn shape(&self) -> Shape {
         self.shape
-    }
-
-    /// The failure rate in percent that opens the circuit, if there is such a rule.
-    pub(crate) fn failure_percent(&self) -> Option<f64> {
-        self.failure_rate.or(self.slow_rate.is_none().then_some(DEFAULT_FAILURE_RATE))
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
@@ -144,6 +147,10 @@ impl Window {
         }
         if self.slow_call_ns.is_some() && self.slow_rate.is_none() {
             return Err(ConfigError::new("slow_call_rate_threshold", "none", "set, with slow_call_duration"));
+        }
+        if self.failure_rate.is_none() && self.slow_rate.is_none() {
+            let allowed = "set, unless slow_call_rate_threshold is";
+            return Err(ConfigError::new("failure_rate_threshold", "none", allowed));
         }
         Ok(())
     }

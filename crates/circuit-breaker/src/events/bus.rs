@@ -1,8 +1,7 @@
 use super::subscription::Queue;
 use super::{Event, Subscription};
-use crate::sync::lock_std;
+use crate::sync::{caught, lock_std};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -82,12 +81,12 @@ impl Bus {
             let listeners = if next.is_some() { state.listeners.clone() } else { Vec::new() };
             drop(state);
             for waker in wakers {
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                caught(|| waker.wake());
             }
             let Some(event) = next else { return };
             for listener in listeners {
                 // A panic is the listener's own affair.
-                let _ = catch_unwind(AssertUnwindSafe(|| listener(&event)));
+                caught(|| listener(&event));
             }
             lock_std(&self.state).is_delivering = false;
         }
@@ -119,7 +118,7 @@ impl Drop for Bus {
     fn drop(&mut self) {
         let queues = std::mem::take(&mut lock_std(&self.state).queues);
         for waker in queues.iter().flat_map(|queue| queue.close()) {
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            caught(|| waker.wake());
         }
     }
 }

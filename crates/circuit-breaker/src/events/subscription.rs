@@ -12,6 +12,7 @@ const CAPACITY_MAX: usize = 65_536;
 ///
 /// A subscriber that does not keep up loses the oldest events; [`Delivery::lost`] says how many.
 #[derive(Debug)]
+#[must_use = "a subscription that is dropped ends"]
 pub struct Subscription {
     queue: Arc<Queue>,
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// What `poll_ready` does while the circuit rejects.
+/// What `poll_ready` does while the circuit rejects. One of your own asks [`CircuitBreaker::would_reject`].
 pub trait Wait {
     /// `Ready(Some)`: the next call is to be rejected so. `Ready(None)`: ask the inner service.
     fn poll_wait(&mut self, breaker: &CircuitBreaker, context: &mut Context<'_>) -> Poll<Option<Rejected>>;

@@ -1,8 +1,11 @@
 use super::{Grant, Reason, State};
 use crate::clock::Tick;
+use crate::config::Config;
+use std::sync::Arc;
 
 /// What a step did. Nothing is allocated unless there is a note.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Effects {
     /// The answer to an acquire.
     pub admission: Option<Result<Grant, Denial>>,
@@ -14,10 +17,13 @@ pub struct Effects {
     pub notes: Vec<Note>,
     /// Where in `notes` stand those that the finished call itself made; what was due before stands earlier.
     pub caused_from: usize,
+    /// The configuration that was replaced, so that whoever holds a lock need not drop a user's function under it.
+    pub replaced: Option<Arc<Config>>,
 }
 
 /// In which total a call ended: exactly one (B18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[allow(missing_docs)]
 pub enum Tally {
     Succeeded,
@@ -29,6 +35,7 @@ pub enum Tally {
 
 /// Why a permit was not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[allow(missing_docs)]
 pub struct Denial {
     pub state: State,
@@ -67,6 +74,7 @@ pub enum Note {
 
 /// From one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[allow(missing_docs)]
 pub struct Change {
     pub from: State,

@@ -134,6 +134,7 @@ impl fmt::Display for Reason {
         let Reason { rule, seen, of } = *self;
         match rule {
             Rule::None => f.write_str("new"),
+            Rule::ConsecutiveFailures if seen == 1 => write!(f, "1 failure in a row (threshold {of})"),
             Rule::ConsecutiveFailures => write!(f, "{seen} failures in a row (threshold {of})"),
             Rule::FailureRate => write!(f, "{seen} of {of} calls failed"),
             Rule::SlowCallRate => write!(f, "{seen} of {of} calls were slow"),
@@ -225,7 +226,7 @@ impl Grant {
     }
 
     /// Whether it stands in the list of calls in flight (B19a).
-    pub(super) fn is_tracked(&self) -> bool {
+    pub(crate) fn is_tracked(&self) -> bool {
         self.mark & TRACKED != 0
     }
 
@@ -257,6 +258,7 @@ impl Grant {
 
 /// What can happen to a [`Core`](super::Core).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Input {
     /// Somebody looks (B6).
     Look,
@@ -268,6 +270,6 @@ pub enum Input {
     Cancel(Grant),
     /// A person commands.
     Command(Command),
-    /// The configuration is replaced by this valid one (B19).
+    /// The configuration is replaced by this one, which [`Config::validate`] allows (B19).
     Configure(Arc<Config>),
 }

@@ -49,6 +49,16 @@ impl Core {
         Ok(Grant::told(self.generation & GENERATION_MASK, now, epoch, watched_ns.is_some()))
     }
 
+    /// How the next request would be rejected. In a ramp it is not known: asking is what moves it on.
+    pub(crate) fn would_deny(&self) -> Option<Denial> {
+        let rejects = match &self.phase {
+            Phase::Open(_) | Phase::ForcedOpen => true,
+            Phase::HalfOpen(probes) => probes.ramp.is_none() && !probes.has_room(&self.config),
+            Phase::Closed(_) | Phase::ForcedClosed | Phase::MetricsOnly(_) => false,
+        };
+        rejects.then(|| self.denial())
+    }
+
     fn denial(&self) -> Denial {
         let deadline = if let Phase::Open(open) = &self.phase { Some(open.until) } else { None };
         Denial {

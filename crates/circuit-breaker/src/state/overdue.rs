@@ -3,11 +3,17 @@ use std::collections::VecDeque;
 
 /// The calls in flight of the present generation, by the time they started (B19a).
 ///
-/// Invariants: buckets do not overlap and stand in order of time; a bucket is an eighth of overdue_after wide; so
-/// there are ten at most, whatever the number of calls.
+/// Invariants:
+/// 1. Buckets do not overlap and stand in order of time.
+/// 2. A bucket is at most an eighth of the overdue_after in force when its first call started wide, and takes no call
+///    that started after that was replaced. So there are ten, whatever the number of calls, and at most one more for
+///    each replacement since the oldest call in flight.
+/// 3. No call is found overdue at a time before the configuration that makes it so.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
     buckets: VecDeque<Bucket>,
+    /// When overdue_after was last replaced.
+    not_before: Tick,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +52,19 @@ impl InFlight {
 
     /// When the oldest bucket's calls are overdue, every one of them.
     pub(super) fn next_due(&self, overdue_after_ns: u64) -> Option<Tick> {
-        self.buckets.front().map(|bucket| bucket.to.plus(overdue_after_ns))
+        self.buckets.front().map(|bucket| bucket.to.plus(overdue_after_ns).max(self.not_before))
+    }
+
+    /// overdue_after is another one from `now` on: the running bucket, made for the old one, takes no more calls.
+    pub(super) fn replace_limit(&mut self, now: Tick) {
+        self.not_before = now;
+        if let Some(last) = self.buckets.back_mut() {
+            last.to = last.to.min(now.plus(1)); // Whatever is in it has started by now.
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
     }
 
     pub(super) fn take_oldest(&mut self) -> Option<u32> {

@@ -55,7 +55,9 @@ impl Core {
                     published.deadline = window.valid_until();
                     published.checked |= published.deadline != Tick::MAX;
                 }
-                published.told = config.overdue_after_ns.is_some() || self.in_flight.is_some();
+                // Watching that was switched off goes on for the calls that are in its list.
+                let watched = self.in_flight.as_ref().is_some_and(|calls| !calls.is_empty());
+                published.told = config.overdue_after_ns.is_some() || watched;
                 if trip.window.is_none() && !published.told && trip.consecutive < config.failure_threshold {
                     published.failures = Some(trip.consecutive);
                 }
@@ -122,6 +124,21 @@ mod tests {
         let lowered = Arc::new(Config::new().failure_threshold(2));
         core.step(Tick::from_nanos(0), Input::Configure(lowered));
         assert_eq!((core.published().failures, core.published().slack), (None, Some(0)));
+    }
+
+    // B19a: a breaker that watches for nothing any more is as cheap as one that never did.
+    #[test]
+    fn calls_are_told_until_the_last_one_watched_has_ended_after_watching_is_switched_off() {
+        let at = Tick::from_nanos(0);
+        let mut core = core(Config::new().overdue_after(Duration::from_secs(8)));
+        let mut start = || core.step(at, Input::Acquire).admission.expect("an answer").expect("a permit");
+        let grants = [start(), start()];
+        core.step(at, Input::Configure(Arc::new(Config::new())));
+        for grant in grants {
+            assert!(core.published().told);
+            core.step(at, Input::Finish(grant, Outcome::Success, None));
+        }
+        assert!(!core.published().told);
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Core {
         };
         let generation = self.generation;
         for _ in 0..calls {
-            self.counts().overdue += 1;
+            self.counts_mut().overdue += 1;
             if self.generation == generation {
                 self.charge_one(at, effects);
             }

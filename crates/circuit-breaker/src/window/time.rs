@@ -29,10 +29,11 @@ impl TimeRing {
         self.sums
     }
 
+    /// As if it had moved on to `at`.
     pub(super) fn sums_at(&self, at: Tick) -> Sums {
-        let mut moved = self.clone();
-        moved.move_to(at);
-        moved.sums
+        let mut sums = self.sums;
+        self.slid_out_by(at).for_each(|place| sums.subtract(self.buckets[place]));
+        sums
     }
 
     /// The first instant of the next bucket.
@@ -52,15 +53,25 @@ impl TimeRing {
 
     /// Empties the buckets between the running one and the one that `at` is in.
     fn move_to(&mut self, at: Tick) {
-        let target = at.as_nanos() / self.bucket_ns;
-        let length = self.buckets.len() as u64;
-        for step in 1..=target.saturating_sub(self.running).min(length) {
-            let place = ((self.running + step) % length) as usize;
+        for place in self.slid_out_by(at) {
             let gone = std::mem::take(&mut self.buckets[place]);
-            self.sums.calls = self.sums.calls.saturating_sub(gone.calls);
-            self.sums.failures = self.sums.failures.saturating_sub(gone.failures);
-            self.sums.slow = self.sums.slow.saturating_sub(gone.slow);
+            self.sums.subtract(gone);
         }
-        self.running = self.running.max(target);
+        self.running = self.running.max(at.as_nanos() / self.bucket_ns);
+    }
+
+    /// The places of the buckets that are over when `at` comes.
+    fn slid_out_by(&self, at: Tick) -> impl Iterator<Item = usize> + use<> {
+        let (running, length) = (self.running, self.buckets.len() as u64);
+        let steps = (at.as_nanos() / self.bucket_ns).saturating_sub(running).min(length);
+        (1..=steps).map(move |step| ((running + step) % length) as usize)
+    }
+}
+
+impl Sums {
+    fn subtract(&mut self, gone: Sums) {
+        self.calls = self.calls.saturating_sub(gone.calls);
+        self.failures = self.failures.saturating_sub(gone.failures);
+        self.slow = self.slow.saturating_sub(gone.slow);
     }
 }

@@ -1,10 +1,15 @@
 //! An independent reference model: the rules B1–B19b written down as plainly as possible, with lists instead of
 //! counters and no thought of speed. It shares no code with the crate but the names of states, rules and settings.
+//!
+//! Rules are in milliseconds. Points in time and what is compared are in nanoseconds, since B19a's charges can fall in
+//! between.
 
 use circuit_breaker::{Backoff, Command, Config, OnDrop, OverdueAs, Ramp, Rule, State, Window};
 use std::time::Duration;
 
-/// All times in milliseconds.
+/// One millisecond.
+const MS: u64 = 1_000_000;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     pub failure_threshold: u32,
@@ -77,6 +82,10 @@ impl Rules {
         config
     }
 
+    fn half_open(&self) -> u64 {
+        self.half_open_ms.unwrap_or(self.recovery_ms) * MS
+    }
+
     fn slow_ms(&self) -> Option<u64> {
         self.window.as_ref().and_then(|window| window.slow).map(|slow| slow.0)
     }
@@ -104,11 +113,18 @@ struct Call {
     generation: u64,
     started: u64,
     epoch: u32,
-    /// When its charge falls due is counted from here; none: it is not watched.
-    watched_from: Option<u64>,
+    /// It and those that share this stretch of start times are taken to have started when the stretch ended, so that
+    /// none is charged early; none: it is not watched.
+    stretch_end: Option<u64>,
     charged: bool,
     /// A call that started when no setting needed its duration is taken as having no known one.
     timed: bool,
+}
+
+impl Call {
+    fn is_watched(&self, generation: u64) -> bool {
+        self.generation == generation && !self.charged && self.stretch_end.is_some()
+    }
 }
 
 /// What CLOSED's rules look at: every outcome since the decision state was fresh.
@@ -176,14 +192,14 @@ pub struct Model {
     since: u64,
     opens_in_row: u32,
     calls: Vec<Call>,
-    /// A call of this generation has been watched for being overdue.
-    watching: bool,
+    /// When overdue_after was last replaced: what it is now was not known before.
+    overdue_since: u64,
     pub totals: Totals,
     pub spent: [u64; 6],
     pub last_rule: Rule,
 }
 
-/// What is compared with a snapshot.
+/// What is compared with a snapshot. Times in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     pub state: State,
@@ -210,7 +226,7 @@ impl Model {
             since: 0,
             opens_in_row: 0,
             calls: Vec::new(),
-            watching: false,
+            overdue_since: 0,
             totals: Totals::default(),
             spent: [0; 6],
             last_rule: Rule::None,
@@ -218,7 +234,7 @@ impl Model {
     }
 
     pub fn advance(&mut self, by_ms: u64) {
-        self.now += by_ms;
+        self.now += by_ms * MS;
         self.settle();
     }
 
@@ -246,8 +262,7 @@ impl Model {
                     *in_flight += 1;
                     *real_probes += 1;
                     if timeout.is_none() {
-                        *timeout =
-                            Some((self.now, self.now + rules.half_open_ms.unwrap_or(rules.recovery_ms)));
+                        *timeout = Some((self.now, self.now + rules.half_open()));
                     }
                 }
                 permitted
@@ -262,45 +277,38 @@ impl Model {
             self.totals.rejected += 1;
             return Err(if let Mode::Open { until, .. } = self.mode { Some(until - self.now) } else { None });
         }
-        let watched_from = self.watch();
-        self.watching |= watched_from.is_some();
+        let stretch_end = self.watch();
         let timed = match self.mode {
-            Mode::Closed(_) if self.watching => true,
+            Mode::Closed(_) if stretch_end.is_some() || self.watched().next().is_some() => true,
             Mode::Closed(_) | Mode::ForcedClosed => {
                 self.rules.slow_ms().is_some() || matches!(self.rules.on_drop, OnDrop::FailureAfter(_))
             }
             _ => true,
         };
         let (generation, started) = (self.generation, self.now);
-        self.calls.push(Call { generation, started, epoch, watched_from, charged: false, timed });
+        self.calls.push(Call { generation, started, epoch, stretch_end, charged: false, timed });
         Ok(self.calls.len() - 1)
     }
 
-    /// B19a: the end of the start-time bucket that a call starting now falls into.
+    /// B19a: the end of the stretch of start times that a call starting now belongs to, if it is watched.
     fn watch(&self) -> Option<u64> {
-        let width = self.rules.overdue_ms? * 1_000_000 / 8;
+        let eighth = self.rules.overdue_ms? * MS / 8;
         if matches!(self.mode, Mode::ForcedClosed | Mode::MetricsOnly { until: Some(_), .. }) {
             return None;
         }
-        let now_ns = self.now * 1_000_000;
-        let latest = self.watched().filter_map(|call| call.watched_from).max().unwrap_or(0);
-        if now_ns < latest {
-            return Some(latest);
-        }
-        Some((now_ns / width + 1) * width)
+        let running = self.watched().filter_map(|call| call.stretch_end).find(|&end| self.now < end);
+        Some(running.unwrap_or((self.now / eighth + 1) * eighth))
     }
 
+    /// The calls that may yet be charged.
     fn watched(&self) -> impl Iterator<Item = &Call> {
-        let generation = self.generation;
-        self.calls
-            .iter()
-            .filter(move |call| call.generation == generation && !call.charged && call.watched_from.is_some())
+        self.calls.iter().filter(|call| call.is_watched(self.generation))
     }
 
     pub fn finish(&mut self, permit: usize, outcome: Outcome) {
         self.settle();
         let call = self.calls[permit].clone();
-        self.calls[permit].watched_from = None;
+        self.calls[permit].stretch_end = None;
         if call.generation != self.generation {
             self.totals.late += 1;
             if self.fault == Some(Fault::LateSuccessCounts)
@@ -312,7 +320,7 @@ impl Model {
             return;
         }
         let elapsed = self.now - call.started;
-        let slow = call.timed && self.rules.slow_ms().is_some_and(|slow_ms| elapsed >= slow_ms);
+        let slow = call.timed && self.rules.slow_ms().is_some_and(|slow_ms| elapsed >= slow_ms * MS);
         if let Outcome::Success | Outcome::Failure { .. } = outcome {
             self.totals.slow += u64::from(slow);
         }
@@ -333,7 +341,9 @@ impl Model {
                 self.totals.abandoned += 1;
                 match self.rules.on_drop {
                     OnDrop::Failure => Some(true),
-                    OnDrop::FailureAfter(time) if call.timed && ms(elapsed) >= time => Some(true),
+                    OnDrop::FailureAfter(time) if call.timed && Duration::from_nanos(elapsed) >= time => {
+                        Some(true)
+                    }
                     _ => None,
                 }
             }
@@ -344,14 +354,15 @@ impl Model {
             *in_flight -= 1;
         }
         if let (Some(failed), false) = (failed, call.charged) {
-            let asked = if let Outcome::Failure { retry_after_ms } = outcome { retry_after_ms } else { 0 };
+            let asked =
+                if let Outcome::Failure { retry_after_ms } = outcome { retry_after_ms * MS } else { 0 };
             self.decide(self.now, call.epoch, failed, slow, asked, false);
         }
     }
 
     pub fn cancel(&mut self, permit: usize) {
         self.settle();
-        self.calls[permit].watched_from = None;
+        self.calls[permit].stretch_end = None;
         if self.calls[permit].generation != self.generation {
             return;
         }
@@ -386,6 +397,14 @@ impl Model {
         self.settle();
         let shape = |rules: &Rules| rules.window.as_ref().map(|window| window.shape);
         let reshaped = shape(&rules) != shape(&self.rules);
+        if rules.overdue_ms != self.rules.overdue_ms {
+            // B19: the new value says what is overdue, from now on. Its eighth is another, so the stretch ends here.
+            self.overdue_since = self.now;
+            let generation = self.generation;
+            for call in self.calls.iter_mut().filter(|call| call.is_watched(generation)) {
+                call.stretch_end = call.stretch_end.map(|end| end.min(self.now + 1));
+            }
+        }
         self.rules = rules;
         let (now, rules, opens) = (self.now, &self.rules, self.opens_in_row);
         let reshape = |history: &mut History| {
@@ -396,14 +415,14 @@ impl Model {
         match &mut self.mode {
             Mode::Closed(history) | Mode::MetricsOnly { history, .. } => reshape(history),
             Mode::Open { opened, until, asked } => {
-                *until = (*opened + open_ms(rules, opens, *asked)).max(now);
+                *until = (*opened + open_time(rules, opens, *asked)).max(now);
             }
             Mode::HalfOpen { timeout, ramp, .. } => {
                 if let Some(climb) = ramp {
                     reshape(&mut climb.history);
                 }
                 if let Some((from, until)) = timeout {
-                    *until = (*from + rules.half_open_ms.unwrap_or(rules.recovery_ms)).max(now);
+                    *until = (*from + rules.half_open()).max(now);
                 }
             }
             Mode::ForcedOpen | Mode::ForcedClosed => {}
@@ -456,18 +475,15 @@ impl Model {
                 Mode::MetricsOnly { until, .. } => *until,
                 _ => None,
             };
-            let oldest = self.watched().filter_map(|call| call.watched_from).min();
-            let charge_ns =
-                self.rules.overdue_ms.and_then(|time_ms| oldest.map(|from| from + time_ms * 1_000_000));
-            let now_ns = self.now * 1_000_000;
-            let timer_ns = timer.map(|time_ms| time_ms * 1_000_000).filter(|&due| due <= now_ns);
-            let charge_ns = charge_ns.filter(|&due| due <= now_ns);
-            match (timer_ns, charge_ns) {
+            let timer = timer.filter(|&due| due <= self.now);
+            let oldest = self.watched().filter_map(|call| call.stretch_end).min();
+            let charge = self.rules.overdue_ms.zip(oldest);
+            let charge = charge.map(|(after_ms, end)| (end + after_ms * MS).max(self.overdue_since));
+            let charge = charge.filter(|&due| due <= self.now);
+            match (timer, charge) {
                 (None, None) => return,
-                (Some(timer_ns), charge) if charge.is_none_or(|charge_ns| timer_ns <= charge_ns) => {
-                    self.expire(timer_ns / 1_000_000);
-                }
-                (_, Some(charge_ns)) => self.charge((charge_ns / 1_000_000).max(self.since), oldest),
+                (Some(timer), charge) if charge.is_none_or(|charge| timer <= charge) => self.expire(timer),
+                (_, Some(charge)) => self.charge(charge.max(self.since), oldest),
                 (Some(_), None) => unreachable!(),
             }
         }
@@ -491,11 +507,22 @@ impl Model {
         }
     }
 
-    fn charge(&mut self, at: u64, bucket: Option<u64>) {
+    fn charge(&mut self, at: u64, stretch_end: Option<u64>) {
         let generation = self.generation;
-        let due =
-            |call: &&mut Call| call.generation == generation && !call.charged && call.watched_from == bucket;
-        let charged = self.calls.iter_mut().filter(due).map(|call| call.charged = true).count();
+        let after = self.rules.overdue_ms.unwrap_or(0) * MS;
+        let mut charged = 0;
+        for call in self.calls.iter_mut().filter(|call| call.is_watched(generation)) {
+            if call.stretch_end != stretch_end {
+                continue;
+            }
+            // B19a by its letter, whatever the stretches are: in flight for longer, and late by at most an eighth.
+            assert!(at > call.started + after, "charged early");
+            let is_of_this_value = call.started > self.overdue_since;
+            assert!(!is_of_this_value || at <= call.started + after + after / 8, "charged late");
+            assert!(at >= self.overdue_since, "charged before the configuration that says so");
+            call.charged = true;
+            charged += 1;
+        }
         for _ in 0..charged {
             self.totals.overdue += 1;
             if self.generation != generation {
@@ -593,11 +620,11 @@ impl Model {
                 if fires(history).is_none() {
                     return;
                 }
-                *until = Some(at + rules.recovery_ms);
+                *until = Some(at + rules.recovery_ms * MS);
                 self.totals.would_open += 1;
                 // Nothing of this virtual period is watched any more.
                 for call in self.calls.iter_mut().filter(|call| call.generation == self.generation) {
-                    call.charged |= call.watched_from.take().is_some();
+                    call.charged |= call.stretch_end.take().is_some();
                 }
             }
             _ => {}
@@ -607,7 +634,7 @@ impl Model {
     fn open(&mut self, at: u64, rule: Rule, asked: u64) {
         self.opens_in_row += 1;
         self.totals.opens += 1;
-        let until = at + open_ms(&self.rules, self.opens_in_row, asked);
+        let until = at + open_time(&self.rules, self.opens_in_row, asked);
         self.go(at, Mode::Open { opened: at, until, asked }, rule);
     }
 
@@ -616,7 +643,6 @@ impl Model {
         self.since = at;
         self.mode = mode;
         self.generation += 1;
-        self.watching = false;
         self.last_rule = rule;
         if self.state() == State::Closed {
             self.opens_in_row = 0;
@@ -649,7 +675,7 @@ fn climbed(rules: &Rules, climb: &mut Climb) -> bool {
     climb.step >= steps.len()
 }
 
-fn open_ms(rules: &Rules, opens: u32, asked: u64) -> u64 {
+fn open_time(rules: &Rules, opens: u32, asked: u64) -> u64 {
     let step = match rules.exponential {
         None => rules.recovery_ms,
         Some((multiplier, max_ms)) => {
@@ -660,7 +686,7 @@ fn open_ms(rules: &Rules, opens: u32, asked: u64) -> u64 {
             time_ms as u64
         }
     };
-    step.max(asked.min(rules.retry_after_max_ms))
+    (step * MS).max(asked.min(rules.retry_after_max_ms * MS))
 }
 
 fn sums(rules: &WindowRules, history: &History, now: u64, fault: Option<Fault>) -> (u32, u32, u32) {
@@ -669,8 +695,9 @@ fn sums(rules: &WindowRules, history: &History, now: u64, fault: Option<Fault>) 
         _ if fault == Some(Fault::WindowNeverSlides) => outcomes.iter().collect(),
         Shape::Count(calls) => outcomes.iter().rev().take(calls as usize).collect(),
         Shape::Time { buckets, bucket_ms } => {
-            let oldest = (now / bucket_ms + 1).saturating_sub(u64::from(buckets));
-            outcomes.iter().filter(|outcome| outcome.0 / bucket_ms >= oldest).collect()
+            let bucket = bucket_ms * MS;
+            let oldest = (now / bucket + 1).saturating_sub(u64::from(buckets));
+            outcomes.iter().filter(|outcome| outcome.0 / bucket >= oldest).collect()
         }
     };
     let count = |wanted: fn(&&&(u64, bool, bool)) -> bool| within.iter().filter(wanted).count() as u32;

@@ -125,5 +125,5 @@ fn printed(fd: usize, entry: &NewEntry) -> Change {
         total: Kopecks(20_000),
     };
     let wire = document::wire(entry.id, entry.kind, &entry.pos_id, entry.receipt.as_ref(), &fiscal);
-    Change::Printed { fiscal: Box::new(fiscal), wire, by: Actor::system() }
+    Change::Printed { fiscal: Box::new(fiscal), wire, by: Actor::system(), why: String::new() }
 }

@@ -11,10 +11,15 @@ use crate::{
     heartbeat::HeartbeatOptions,
     http::{AllowedHosts, HttpOptions, Role, ServerLimits, TokenEntry, Tokens},
     kkt::virtual_kkt::{VirtualDevice, VirtualOptions},
+    ofd::OfdTokens,
     sync::{OnRejected, SyncOptions},
 };
 use circuit_breaker::Backoff;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+};
 
 /// Who a virtual device is registered as when nobody said so. All of it is made up, and says so.
 fn virtual_identity() -> Identity {
@@ -60,6 +65,7 @@ pub(super) fn sync(sync: &config::Sync) -> SyncOptions {
             config::OnRejected::Park => OnRejected::Park,
             config::OnRejected::Stop => OnRejected::Stop,
         },
+        seed: RandomState::new().hash_one(()),
     }
 }
 
@@ -130,13 +136,30 @@ pub(super) fn tokens(auth: &config::Auth) -> Vec<TokenEntry> {
     auth.tokens.iter().map(entry).collect()
 }
 
+/// `ofd.token_file`, and `token_file` of each `[[kkt.device]]`.
+pub(super) fn ofd_tokens(config: &Config) -> OfdTokens {
+    let secret = |file: &config::SecretFile| file.expose().to_owned();
+    let devices = config.kkt.device.iter();
+    OfdTokens {
+        common: config.ofd.token_file.as_ref().map(secret),
+        of_devices: devices
+            .filter_map(|device| Some((device_id(device), secret(device.token_file.as_ref()?))))
+            .collect(),
+    }
+}
+
+/// `heartbeat.token_file`.
+pub(super) fn heartbeat_token(heartbeat: &config::Heartbeat) -> Option<String> {
+    heartbeat.token_file.as_ref().map(|file| file.expose().to_owned())
+}
+
 /// `[heartbeat]`; `None`: none is configured.
 pub(super) fn heartbeat(heartbeat: &config::Heartbeat) -> Option<HeartbeatOptions> {
     Some(HeartbeatOptions {
         url: heartbeat.url.clone()?,
         interval: heartbeat.interval,
         timeout: heartbeat.timeout,
-        token: heartbeat.token_file.as_ref().map(|file| file.expose().to_owned()),
+        token: heartbeat_token(heartbeat),
         roots: roots(heartbeat.ca_file.as_ref()),
         name: heartbeat.name.clone().unwrap_or_else(host_name),
     })

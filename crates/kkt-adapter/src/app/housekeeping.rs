@@ -19,6 +19,7 @@ pub(super) async fn run(buffer: Arc<SqliteBuffer>, clock: Arc<dyn Clock>, config
     // A clock set ahead must not take bodies before their time (P9).
     let wall = SteadyWall::new(&*clock);
     loop {
+        crate::fail_point::hit(crate::fail_point::TASK);
         match buffer.prune(wall.now(&*clock), config.retention, config.dlq_retention, SLICE).await {
             Ok(0) => tokio::time::sleep(ROUND).await,
             Ok(_) => tokio::time::sleep(PAUSE).await,

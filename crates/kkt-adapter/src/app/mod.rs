@@ -5,6 +5,11 @@
 //!
 //! Stop (P11), each step within its share of `STOP_MAX`: no new requests, those in flight end; no new prints, the one in
 //! flight ends; no new sends, those in flight end or are dropped; the buffer commits what is queued and closes.
+//!
+//! | what dies of a defect | what happens |
+//! |---|---|
+//! | a lane | it is made anew (`sync::lane`) |
+//! | any other task that is to run for ever | an alarm in the log (`task_died`), the same stop, an exit code other than 0: the service manager starts it anew, and the start settles what was under way |
 
 mod certificates;
 mod clock;
@@ -16,6 +21,7 @@ mod observer;
 mod parts;
 mod serve;
 mod supervisor;
+mod tasks;
 mod terminal;
 
 pub use demo::demo;

@@ -2,6 +2,7 @@
 
 use super::{
     STOP_MAX, certificates::Certificates, clock::SystemClock, convert, housekeeping, observer::Reported,
+    tasks::Tasks,
 };
 use crate::{
     buffer::{SqliteBuffer, SqliteOptions},
@@ -18,15 +19,19 @@ use crate::{
 use anyhow::Context;
 use ofd_sim::Simulator;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    net::TcpListener,
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{net::TcpListener, sync::watch};
 
 /// Where the embedded simulator listens if the port is free, so that its documented calls work as printed.
 const SIMULATOR_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000);
+
+/// Why an adapter cannot do its work any more.
+pub enum Ended {
+    /// A task that is to run for ever has ended: a defect of the program. Which, and how.
+    Task(String),
+    /// The storage has failed, with what it said; see [`SqliteBuffer::failed`].
+    Storage(String),
+}
 
 /// An adapter at work, from [`App::start`] to [`App::stop`].
 pub struct App {
@@ -37,13 +42,15 @@ pub struct App {
     till: Fiscalizer,
     engine: Arc<SyncEngine>,
     breakers: Arc<Breakers>,
+    ofd: Arc<HttpOfd>,
+    heartbeat: Option<Arc<Heartbeat>>,
     http: Arc<HttpOptions>,
     certificates: Option<Arc<Certificates>>,
     events: Arc<http::EventLog>,
     simulator: Option<Simulator>,
     shutdown: watch::Sender<bool>,
-    server: JoinHandle<()>,
-    background: JoinSet<()>,
+    server: Tasks,
+    background: Tasks,
 }
 
 impl App {
@@ -83,7 +90,8 @@ impl App {
             OfdKind::Simulator => Some(simulator(config)?),
             OfdKind::Http => None,
         };
-        let client = ofd(config, simulator.as_ref(), clock.clone(), observer.clone())?;
+        let ofd = ofd(config, simulator.as_ref(), clock.clone(), observer.clone())?;
+        let client: Arc<dyn OfdClient> = ofd.clone();
 
         let breakers = Breakers::new(
             convert::breaker(&config.breaker),
@@ -111,11 +119,16 @@ impl App {
         till.on_printed(Arc::new(move |device| SyncControl::wake(&lanes, device)));
         let recovered = till.recover().await?;
         tracing::info!(?recovered, "the buffer is open");
-        let mut background = JoinSet::new();
-        background.spawn(housekeeping::run(buffer.clone(), clock.clone(), config.buffer.clone()));
+        let mut background = Tasks::default();
+        background
+            .spawn("housekeeping", housekeeping::run(buffer.clone(), clock.clone(), config.buffer.clone()));
         let printer = till.start();
-        background.spawn(async move {
-            let _ = printer.await;
+        background.spawn("printer", async move {
+            if let Err(error) = printer.await
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
         });
         engine.start();
         let fiscal = Till::fiscal(&till) && client.fiscal();
@@ -126,11 +139,13 @@ impl App {
             clock: clock.clone(),
             fiscal,
         };
-        let heartbeat: Arc<dyn HeartbeatStatus> = match convert::heartbeat(&config.heartbeat) {
-            Some(options) => {
-                let heartbeat = Arc::new(Heartbeat::new(options, its_ports)?);
-                background.spawn(heartbeat.clone().run());
-                heartbeat
+        let heartbeat = convert::heartbeat(&config.heartbeat);
+        let heartbeat =
+            heartbeat.map(|options| Heartbeat::new(options, its_ports)).transpose()?.map(Arc::new);
+        let heartbeat_status: Arc<dyn HeartbeatStatus> = match &heartbeat {
+            Some(heartbeat) => {
+                background.spawn("heartbeat", heartbeat.clone().run());
+                heartbeat.clone()
             }
             None => Arc::new(NoHeartbeat),
         };
@@ -142,7 +157,7 @@ impl App {
             buffer: store.clone(),
             sync: Arc::new(engine.clone()),
             breakers: breakers.clone(),
-            heartbeat,
+            heartbeat: heartbeat_status,
             metrics: Arc::new(Page {
                 metrics,
                 buffer: store,
@@ -158,12 +173,13 @@ impl App {
         };
         let certificates = config.tls.clone().map(Certificates::new).transpose()?.map(Arc::new);
         if let Some(certificates) = &certificates {
-            background.spawn(certificates.clone().watch(clock));
+            background.spawn("certificates", certificates.clone().watch(clock));
         }
         let tls = certificates.as_ref().map(|certificates| certificates.tls());
         let (shutdown, mut stopped) = watch::channel(false);
         let limits = convert::limits(config);
-        let server = tokio::spawn(async move {
+        let mut server = Tasks::default();
+        server.spawn("API", async move {
             let stop = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
@@ -181,6 +197,8 @@ impl App {
             till,
             engine,
             breakers,
+            ofd,
+            heartbeat,
             http: http_options,
             certificates,
             events,
@@ -222,12 +240,17 @@ impl App {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Takes over what can change while it runs: the tokens, the TLS certificate, the breakers' numbers.
+    /// Takes over what can change while it runs: the tokens of the API, for the OFD and for the ERP, the TLS certificate,
+    /// the breakers' numbers.
     ///
     /// # Errors
-    /// A certificate or a breaker number that is impossible; what stands before it was taken over.
+    /// A token, certificate or breaker number that is impossible; what stands before it was taken over.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.http.tokens.replace(convert::tokens(&config.auth));
+        self.ofd.set_tokens(&convert::ofd_tokens(config))?;
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.set_token(convert::heartbeat_token(&config.heartbeat).as_deref())?;
+        }
         match (&self.certificates, &config.tls) {
             (Some(certificates), Some(files)) => certificates.take(files.clone())?,
             (None, None) => {}
@@ -237,9 +260,14 @@ impl App {
         Ok(())
     }
 
-    /// Completes when the buffer takes nothing any more, with the reason; see [`SqliteBuffer::failed`].
-    pub(super) async fn storage_failed(&self) -> String {
-        self.buffer.failed().await
+    /// Completes once it cannot do its work any more, and says why. Dropping it loses nothing.
+    pub async fn ended(&mut self) -> Ended {
+        tokio::select! {
+            error = self.buffer.failed() => Ended::Storage(error),
+            ended = self.server.ended() => Ended::Task(ended),
+            ended = self.background.ended() => Ended::Task(ended),
+            task = self.engine.ended() => Ended::Task(format!("{task}: it ended")),
+        }
     }
 
     /// Stops it within `STOP_MAX`: nothing that was taken is lost.
@@ -248,9 +276,10 @@ impl App {
         let _ = self.shutdown.send(true);
         self.events.close();
         let printed = self.till.stop(share * 2);
-        let (served, printed) = tokio::join!(tokio::time::timeout(share * 2, &mut self.server), printed);
+        let (served, printed) =
+            tokio::join!(tokio::time::timeout(share * 2, self.server.join_all()), printed);
         if served.is_err() {
-            self.server.abort();
+            self.server.abort_all();
         }
         if !printed {
             tracing::warn!("the KKT still hangs; what became of its document is asked at the next start");
@@ -283,17 +312,12 @@ fn ofd(
     simulator: Option<&Simulator>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
-) -> anyhow::Result<Arc<dyn OfdClient>> {
+) -> anyhow::Result<Arc<HttpOfd>> {
     let given = || config.ofd.base_url.clone().unwrap_or_default();
-    let tokens = config.kkt.device.iter().filter_map(|device| {
-        let token = device.token_file.as_ref()?.expose().to_owned();
-        Some((convert::device_id(device), token))
-    });
     let options = HttpOfdOptions {
         base_url: simulator.map_or_else(given, Simulator::base_url),
         timeout: config.ofd.timeout,
-        token: config.ofd.token_file.as_ref().map(|file| file.expose().to_owned()),
-        device_tokens: tokens.collect(),
+        tokens: convert::ofd_tokens(config),
         fiscal: simulator.is_none(),
         roots: convert::roots(config.ofd.ca_file.as_ref()),
     };

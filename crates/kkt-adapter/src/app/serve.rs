@@ -1,11 +1,11 @@
 //! `kkt-adapter serve`: starts, says where it is and that nothing is fiscal, and runs until it is told to stop.
 
-use super::{App, supervisor::Supervisor};
+use super::{App, parts::Ended, supervisor::Supervisor};
 use crate::{
-    config::{self, Config, Loaded, LogFormat, Role, Sources, Values},
+    config::{self, Config, Loaded, LogFormat, Role, Sources},
     telemetry::{self, LogHandle},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::{io::Write, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,20 +13,20 @@ use tokio::signal::unix::{SignalKind, signal};
 /// file serves sooner than a person could come. SIGHUP reads the configuration again.
 ///
 /// # Errors
-/// What kept it from starting; what the storage said when it failed.
+/// What kept it from starting, what the storage said when it failed, or which of its tasks died.
 pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
-    let Loaded { config, warnings, values } = loaded;
+    let config = &loaded.config;
     let json = config.telemetry.log_format == LogFormat::Json;
     let log = telemetry::start_log(&config.telemetry.log, json)?;
-    warn(&warnings);
+    warn(&loaded.warnings);
     // Before anything is started, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let supervisor = Supervisor::from_environment();
     // Nothing was taken yet, so whatever the start is at, a check of a large buffer say, may be left where it is.
-    let app = tokio::select! {
-        app = App::start(&config) => app?,
+    let mut app = tokio::select! {
+        app = App::start(config) => app?,
         _ = terminate.recv() => return stopped_while_starting("SIGTERM"),
         _ = interrupt.recv() => return stopped_while_starting("SIGINT"),
         never = supervisor.starting() => match never {},
@@ -35,25 +35,40 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
         tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
     }
     // A closed standard output is no reason not to serve.
-    let _ = std::io::stdout().write_all(welcome(&app, &config).as_bytes());
+    let _ = std::io::stdout().write_all(welcome(&app, config).as_bytes());
     supervisor.ready();
-    let (name, failure) = loop {
+    let stop = loop {
         tokio::select! {
-            _ = terminate.recv() => break ("SIGTERM", None),
-            _ = interrupt.recv() => break ("SIGINT", None),
-            _ = hang_up.recv() => reload(&app, sources, &log, &values),
-            error = app.storage_failed() => break ("the buffer's storage has failed", Some(error)),
+            _ = terminate.recv() => break Ok("SIGTERM"),
+            _ = interrupt.recv() => break Ok("SIGINT"),
+            _ = hang_up.recv() => reload(&app, sources, &log, &loaded),
+            ended = app.ended() => break Err(ended),
             () = supervisor.beats() => {}
         }
     };
-    tracing::info!("{name}: stopping");
+    match &stop {
+        Ok(signal) => tracing::info!("{signal}: stopping"),
+        Err(Ended::Storage(_)) => {
+            tracing::error!("the buffer's storage has failed: stopping, to be started anew")
+        }
+        Err(Ended::Task(task)) => tracing::error!(
+            task,
+            alarm = "task_died",
+            "part of the adapter does not work any more, by a defect of the program: stopping, to be started anew"
+        ),
+    }
     supervisor.stopping();
     app.stop().await;
     tracing::info!("stopped");
-    match failure {
+    match stop {
+        Ok(_) => Ok(()),
         // The service manager starts it again, and that start checks the file.
-        Some(error) => anyhow::bail!("the buffer's storage has failed: {error}; the next start checks it"),
-        None => Ok(()),
+        Err(Ended::Storage(error)) => {
+            bail!("the buffer's storage has failed: {error}; the next start checks it")
+        }
+        Err(Ended::Task(task)) => {
+            bail!("part of the adapter died of a defect of the program ({task}); start it anew")
+        }
     }
 }
 
@@ -63,7 +78,7 @@ fn stopped_while_starting(name: &str) -> anyhow::Result<()> {
 }
 
 /// Takes over what can change while it runs. A configuration with a fault changes nothing.
-fn reload(app: &App, sources: &Sources, log: &LogHandle, at_start: &Values) {
+fn reload(app: &App, sources: &Sources, log: &LogHandle, at_start: &Loaded) {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(error) => return tracing::error!(%error, "SIGHUP: the configuration stays as it was"),

@@ -1,8 +1,9 @@
 //! Places: who may bring a document in. Reserving is synchronous and takes one short lock, so a full buffer
 //! refuses before any work was done (promise P7).
 //!
-//! Invariant: reserved places + unsettled rows ≤ capacity at every successful `reserve`. An `append` gives its
-//! place back only after its row is in the books, so the sum is never too low.
+//! Invariant: reserved places + unsettled rows ≤ capacity at every successful `reserve`, and ≤ capacity + a tenth of it,
+//! 1,000 at least, at every successful `reserve_own`. An `append` gives its place back only after its row is in the books,
+//! so the sum is never too low.
 
 use super::books::{Books, Move};
 use crate::ports::{BufferError, Counts, Place};
@@ -14,6 +15,10 @@ use std::{
 
 /// When a till that found the buffer full should try again: a lane needs a moment to settle some.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Documents of our own that fit in past the capacity, at least; a tenth of it where that is more. A device makes two a
+/// day, and only while the OFD takes none.
+const OWN_MIN: u64 = 1_000;
 
 #[derive(Debug)]
 struct Inner {
@@ -48,9 +53,18 @@ impl Gate {
 
     /// Reserves a place.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Place, BufferError> {
+        self.reserve_below(self.capacity)
+    }
+
+    /// Reserves a place for a document of our own.
+    pub(crate) fn reserve_own(self: &Arc<Self>) -> Result<Place, BufferError> {
+        self.reserve_below(self.capacity.saturating_add(OWN_MIN.max(self.capacity / 10)))
+    }
+
+    fn reserve_below(self: &Arc<Self>, limit: u64) -> Result<Place, BufferError> {
         let mut inner = self.lock();
         let unsettled = inner.books.unsettled();
-        if unsettled + inner.reserved >= self.capacity {
+        if unsettled + inner.reserved >= limit {
             let (reserved, capacity) = (inner.reserved, self.capacity);
             return Err(BufferError::Full {
                 reason: format!("{unsettled} unsettled and {reserved} arriving receipts of {capacity}"),

@@ -3,7 +3,8 @@
 //!
 //! A write takes effect at its call. With [`MemoryBuffer::hold`] writes gather instead, as in front of a slow
 //! disk, until [`MemoryBuffer::release`]; [`MemoryBuffer::crash`] loses those that gathered, as a real crash
-//! loses what was never answered; [`MemoryBuffer::fail`] is a disk that breaks.
+//! loses what was never answered; [`MemoryBuffer::fail`] is a disk that breaks, [`MemoryBuffer::refuse`] one that is full
+//! for a batch and then goes on.
 
 use super::{
     books::{Books, Column, Move},
@@ -19,8 +20,8 @@ use crate::{
         receipt::Receipt,
     },
     ports::{
-        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, Pending, Place, Stats,
-        StoreHealth,
+        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, NEXT_BYTES, Pending, Place,
+        Stats, StoreHealth,
     },
 };
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     future::ready,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -58,6 +60,8 @@ type Held = Box<dyn FnOnce(&mut World, Option<BufferError>) + Send>;
 struct Inner {
     world: World,
     held: Option<VecDeque<Held>>,
+    /// Of the writes to come, counted from the next one, these are refused.
+    refused: Range<usize>,
     failed: Option<String>,
     closed: bool,
 }
@@ -90,7 +94,7 @@ impl MemoryBuffer {
     pub fn release(&self) {
         let mut inner = self.lock();
         for write in inner.held.take().unwrap_or_default() {
-            write(&mut inner.world, None);
+            inner.carry_out(write);
         }
     }
 
@@ -99,11 +103,17 @@ impl MemoryBuffer {
         let mut inner = self.lock();
         let Some(mut held) = inner.held.take() else { return 0 };
         for write in held.drain(..count.min(held.len())) {
-            write(&mut inner.world, None);
+            inner.carry_out(write);
         }
         let left = held.len();
         inner.held = Some(held);
         left
+    }
+
+    /// The disk is full for a moment: of the writes that would take effect from now on, those at these places (0 is the
+    /// next one) are refused with `Full` and change nothing.
+    pub fn refuse(&self, writes: Range<usize>) {
+        self.lock().refused = writes;
     }
 
     /// A crash and a restart: writes that gathered are lost, all that was answered is there.
@@ -112,6 +122,7 @@ impl MemoryBuffer {
         for write in inner.held.take().unwrap_or_default() {
             write(&mut inner.world, Some(BufferError::Failed("crashed".into())));
         }
+        inner.refused = 0..0;
         inner.failed = None;
         inner.closed = false;
         let mut books = Books::default();
@@ -196,7 +207,7 @@ impl MemoryBuffer {
         });
         match &mut inner.held {
             Some(queue) => queue.push_back(held),
-            None => held(&mut inner.world, None),
+            None => inner.carry_out(held),
         }
         Box::pin(async move {
             answered.await.unwrap_or_else(|_| Err(BufferError::Failed("the store is gone".into())))
@@ -209,6 +220,18 @@ impl MemoryBuffer {
             return Err(BufferError::Failed("the store is closed".into()));
         }
         Ok(read(&inner.world))
+    }
+}
+
+impl Inner {
+    fn carry_out(&mut self, write: Held) {
+        let is_refused = self.refused.contains(&0);
+        self.refused = self.refused.start.saturating_sub(1)..self.refused.end.saturating_sub(1);
+        let refusal = is_refused.then(|| BufferError::Full {
+            reason: "the disk is full".into(),
+            retry_after: Duration::from_secs(60),
+        });
+        write(&mut self.world, refusal);
     }
 }
 
@@ -304,6 +327,12 @@ impl World {
         lane.retain(|document| after_fd.is_none_or(|after| document.fd > after));
         lane.sort_by_key(|document| document.fd);
         lane.truncate(limit);
+        let mut bytes = 0;
+        lane.retain(|document| {
+            let is_room = bytes < NEXT_BYTES;
+            bytes += document.wire.len();
+            is_room
+        });
         lane
     }
 }
@@ -335,6 +364,10 @@ impl Buffer for MemoryBuffer {
             return Err(BufferError::Failed(why.clone()));
         }
         self.gate.reserve()
+    }
+
+    fn reserve_own(&self) -> Result<Place, BufferError> {
+        self.gate.reserve_own()
     }
 
     fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {

@@ -116,8 +116,12 @@ pub(crate) fn change(
     let mut wire_bytes = None;
     let (actor, detail) = match change {
         Change::StartPrinting => (Actor::system(), String::new()),
-        Change::Printed { fiscal, wire, by } => {
-            let detail = format!("ФН {} ФД {}", fiscal.fn_number, fiscal.fiscal_doc_number);
+        Change::Printed { fiscal, wire, by, why } => {
+            let mut detail = format!("ФН {} ФД {}", fiscal.fn_number, fiscal.fiscal_doc_number);
+            if !why.is_empty() {
+                detail.push_str(": ");
+                detail.push_str(&why);
+            }
             document.fiscal = Some(*fiscal);
             document.printed_at = Some(now);
             wire_bytes = Some(wire);

@@ -4,7 +4,7 @@ use super::{Failure, Remote};
 use crate::config::{CaFile, SecretFile};
 use reqwest::{Certificate, Client, Method, Url, header};
 use serde_json::Value;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Longest text of a foreign answer that is shown, in characters.
 const SHOWN_MAX: usize = 300;
@@ -19,6 +19,8 @@ pub(super) struct Adapter {
     client: Client,
     base: Url,
     token: Option<header::HeaderValue>,
+    /// Where it came from.
+    token_file: Option<PathBuf>,
     timeout: Duration,
 }
 
@@ -40,7 +42,8 @@ impl Adapter {
         let builder = if own { builder.tls_certs_only(roots) } else { builder };
         let client = builder.build().map_err(Failure::of)?;
         let token = remote.token_file.as_deref().map(token).transpose()?;
-        Ok(Self { client, base, token, timeout: remote.timeout })
+        let token_file = remote.token_file.clone();
+        Ok(Self { client, base, token, token_file, timeout: remote.timeout })
     }
 
     /// Asks.
@@ -125,7 +128,13 @@ impl Adapter {
                 "what answers at {} is no kkt-adapter: the answer is not JSON",
                 self.base
             ))),
-            (401, _) => Err(Failure::Refused("the adapter wants a token: give --token-file".into())),
+            (401, _) => Err(Failure::Refused(match &self.token_file {
+                None => "the adapter wants a token: give --token-file".into(),
+                Some(file) => format!(
+                    "the adapter does not know the token in {}: it is wrong, has expired or was replaced",
+                    file.display()
+                ),
+            })),
             (_, answer) => {
                 let detail = answer.as_ref().and_then(|answer| answer.get("detail"));
                 let text = match detail {

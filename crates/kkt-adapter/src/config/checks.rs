@@ -49,7 +49,7 @@ impl Checks<'_> {
         value: Option<&str>,
         rule: impl Into<String>,
     ) {
-        let origin = self.values.tables(list).get(index).map_or(Origin::Default, |item| item.origin(key));
+        let origin = self.values.tables(list).get(index).map_or(Origin::Default, |item| item.place(key));
         let key = format!("{list}[{index}].{key}");
         let value = value.map(|value| format!("\"{value}\""));
         self.problems.push(Problem { key, origin, value, rule: rule.into() });

@@ -11,7 +11,7 @@ section! {
         /// Total time of one post; the next one is never sent before it has ended.
         "heartbeat.timeout" "KKT_HEARTBEAT__TIMEOUT" timeout: Duration = "5s", span(10, 5 * MINUTE);
         /// File with the token for the ERP, sent as `Authorization: Bearer`.
-        "heartbeat.token_file" "KKT_HEARTBEAT__TOKEN_FILE" token_file: Option<SecretFile> = "", Kind::Text(&rules::PATH);
+        "heartbeat.token_file" "KKT_HEARTBEAT__TOKEN_FILE" token_file: Option<SecretFile> = "", Kind::Text(&rules::PATH), reload;
         /// PEM file with the certificates that an ERP at https:// is trusted by, instead of the system's.
         "heartbeat.ca_file" "KKT_HEARTBEAT__CA_FILE" ca_file: Option<CaFile> = "", Kind::Text(&rules::PATH);
         /// What this adapter is called at the ERP; the machine's host name if not given.

@@ -59,7 +59,7 @@ section! {
         /// Default taxation system; `osn` if not given.
         "identity.taxation" "" taxation: Option<TaxationWord> = "", Kind::Choice(TaxationWord::WORDS);
         /// File with this device's own token for the OFD.
-        "token_file" "" token_file: Option<SecretFile> = "", Kind::Text(&rules::PATH);
+        "token_file" "" token_file: Option<SecretFile> = "", Kind::Text(&rules::PATH), reload;
     }
 }
 

@@ -114,10 +114,21 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Settings that differ from those at the start and take effect by a restart only.
-    pub fn needing_restart<'a>(&'a self, at_start: &'a Values) -> impl Iterator<Item = &'static str> + 'a {
-        let changed = |key: &&Key| !key.reloadable && !self.values.agree(at_start, key.path);
-        keys().filter(changed).map(|key| key.path)
+    /// Settings that differ from those at the start and take effect by a restart only; of files of certificates what
+    /// stands in them counts.
+    pub fn needing_restart<'a>(&'a self, at_start: &'a Self) -> impl Iterator<Item = &'static str> + 'a {
+        let same = |key: &Key| {
+            self.values.agree(&at_start.values, key) && self.ca_file(key.path) == at_start.ca_file(key.path)
+        };
+        keys().filter(move |key| !key.reloadable && !same(key)).map(|key| key.path)
+    }
+
+    fn ca_file(&self, key: &str) -> Option<&CaFile> {
+        match key {
+            "ofd.ca_file" => self.config.ofd.ca_file.as_ref(),
+            "heartbeat.ca_file" => self.config.heartbeat.ca_file.as_ref(),
+            _ => None,
+        }
     }
 }
 

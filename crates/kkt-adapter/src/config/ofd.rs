@@ -27,7 +27,7 @@ section! {
         /// Total time of a call, connecting and reading the answer included.
         "ofd.timeout" "KKT_OFD__TIMEOUT" timeout: Duration = "10s", span(10, 5 * MINUTE);
         /// File with the token for the OFD; a device's own `token_file` goes before it.
-        "ofd.token_file" "KKT_OFD__TOKEN_FILE" token_file: Option<SecretFile> = "", Kind::Text(&rules::PATH);
+        "ofd.token_file" "KKT_OFD__TOKEN_FILE" token_file: Option<SecretFile> = "", Kind::Text(&rules::PATH), reload;
         /// PEM file with the certificates that an OFD at https:// is trusted by, instead of the system's.
         "ofd.ca_file" "KKT_OFD__CA_FILE" ca_file: Option<CaFile> = "", Kind::Text(&rules::PATH);
     }

@@ -18,7 +18,8 @@ pub(super) fn read(
     place: &Origin,
     problems: &mut Vec<Problem>,
 ) -> Option<Values> {
-    let mut values = Values::default();
+    let place_of_table = (*place != Origin::Default).then(|| place.clone());
+    let mut values = Values { place: place_of_table, ..Values::default() };
     let mut complete = true;
     for key in keys {
         let name = format!("{inside}{}", key.path);
@@ -82,7 +83,12 @@ fn tables(
     let items = match parsed {
         Some(Raw::List(items)) if items.len() <= max => items,
         _ => {
-            let rule = format!("must be a list of at most {max} tables, such as [{{{} = …}}]", keys[0].path);
+            let first = keys[0].path;
+            let way = match node.raw {
+                Raw::Loose(_) => format!("such as [{{{first} = …}}]"),
+                _ => format!("each under its own [[{name}]]"),
+            };
+            let rule = format!("must be a list of at most {max} tables, {way}");
             problems.push(Problem { key: name.into(), origin: node.origin.clone(), value: None, rule });
             return Vec::new();
         }

@@ -9,11 +9,11 @@ pub fn documentation() -> String {
     let mut text = String::from(INTRODUCTION);
     for (section, keys) in SECTIONS {
         let _ = writeln!(text, "\n## `[{section}]`\n");
-        table(&mut text, keys);
+        table(&mut text, keys, false);
         for key in keys {
             if let Kind::Tables(items, _) = key.kind {
                 let _ = writeln!(text, "\n### Each table of `{}`\n", key.path);
-                table(&mut text, items());
+                table(&mut text, items(), key.reloadable);
             }
         }
     }
@@ -41,12 +41,13 @@ from, `config default` prints a file to start from.
 - *Reload*: takes effect by SIGHUP; the others need a restart.
 ";
 
-fn table(text: &mut String, keys: &[Key]) {
+/// `reloadable`: all of them are, whatever their own rows say.
+fn table(text: &mut String, keys: &[Key], reloadable: bool) {
     let variables = keys.iter().any(|key| !key.variable.is_empty());
     text.push_str(if variables {
         "| key | variable | type | default | allowed | reload | meaning |\n|---|---|---|---|---|---|---|\n"
     } else {
-        "| key | type | default | allowed | meaning |\n|---|---|---|---|---|\n"
+        "| key | type | default | allowed | reload | meaning |\n|---|---|---|---|---|---|\n"
     });
     for key in keys {
         let default = match (key.default, &key.kind) {
@@ -56,12 +57,12 @@ fn table(text: &mut String, keys: &[Key]) {
             (default, _) => format!("`{default}`"),
         };
         let (kind, range, doc) = (key.kind.type_name(), key.kind.range(), key.doc.trim());
+        let reload = if reloadable || key.reloadable { "yes" } else { "no" };
         let _ = if variables {
-            let reload = if key.reloadable { "yes" } else { "no" };
             let (path, variable) = (key.path, key.variable);
             writeln!(text, "| `{path}` | `{variable}` | {kind} | {default} | {range} | {reload} | {doc} |")
         } else {
-            writeln!(text, "| `{}` | {kind} | {default} | {range} | {doc} |", key.path)
+            writeln!(text, "| `{}` | {kind} | {default} | {range} | {reload} | {doc} |", key.path)
         };
     }
 }

@@ -1,7 +1,14 @@
 //! Checked values by key, each with its origin, and how the structs take them.
 
 use super::rules;
-use super::{auth::Token, error::Origin, key::Value, kkt::Device, secret::SecretFile, tls::CaFile};
+use super::{
+    auth::Token,
+    error::Origin,
+    key::{Key, Kind, Value},
+    kkt::Device,
+    secret::SecretFile,
+    tls::CaFile,
+};
 use jiff::Timestamp;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -11,6 +18,8 @@ pub struct Values {
     pub(super) by_key: BTreeMap<&'static str, (Value, Origin)>,
     /// The tables of the lists, by the list's key.
     pub(super) tables: BTreeMap<&'static str, Vec<Values>>,
+    /// Where the table of a list began; `None` for a section.
+    pub(super) place: Option<Origin>,
 }
 
 impl Values {
@@ -29,15 +38,26 @@ impl Values {
         self.by_key.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
-    /// Whether a key has the same value in both, wherever it came from.
+    /// Where to look for a key of a table: its own place, or that of the table where nobody said it.
     #[must_use]
-    pub fn agree(&self, other: &Self, key: &str) -> bool {
-        let (mine, theirs) = (self.tables(key), other.tables(key));
-        self.value(key) == other.value(key)
+    pub fn place(&self, key: &str) -> Origin {
+        match (self.origin(key), &self.place) {
+            (Origin::Default, Some(table)) => table.clone(),
+            (origin, _) => origin,
+        }
+    }
+
+    /// Whether a key has the same value in both, wherever it came from; of a list of tables, what needs a restart.
+    #[must_use]
+    pub fn agree(&self, other: &Self, key: &Key) -> bool {
+        let (mine, theirs) = (self.tables(key.path), other.tables(key.path));
+        let items = if let Kind::Tables(items, _) = key.kind { items() } else { &[] };
+        self.value(key.path) == other.value(key.path)
             && mine.len() == theirs.len()
-            && mine.iter().zip(theirs).all(|(a, b)| {
-                a.by_key.keys().eq(b.by_key.keys()) && a.by_key.keys().all(|key| a.agree(b, key))
-            })
+            && mine
+                .iter()
+                .zip(theirs)
+                .all(|(a, b)| items.iter().filter(|item| !item.reloadable).all(|item| a.agree(b, item)))
     }
 
     /// The tables of a list.

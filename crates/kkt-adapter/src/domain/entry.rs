@@ -99,6 +99,8 @@ pub enum Change {
         wire: Vec<u8>,
         /// Who says so: the program, or the person who looked at the paper.
         by: Actor,
+        /// The person's reason, for the audit; empty from the program.
+        why: String,
     },
     /// Surely not printed.
     NotPrinted {

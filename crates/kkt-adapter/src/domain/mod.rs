@@ -1,5 +1,6 @@
 //! What a receipt is, what may happen to it and what its numbers mean. Pure: no I/O, no clock.
 
+pub mod bilingual;
 pub mod document;
 pub mod entry;
 pub mod ids;

@@ -368,6 +368,7 @@ fn fits(form: &mut Form, receipt: &Receipt) {
     }
 }
 
+/// What the cashier should know, each note «русский / English» ([`super::bilingual`]).
 fn notes(receipt: &Receipt, kopeck: Option<Kopecks>, today: Date) -> Vec<String> {
     let mut notes = Vec::new();
     let mut dated: BTreeMap<u8, usize> = BTreeMap::new();
@@ -377,20 +378,25 @@ fn notes(receipt: &Receipt, kopeck: Option<Kopecks>, today: Date) -> Vec<String>
         }
     }
     for (rate, count) in dated {
-        notes
-            .push(format!("VAT rate {rate} % is not in force on {today}; accepted as sent ({count} items)."));
-    }
-    let cut =
-        receipt.items.iter().filter(|item| item.name.chars().nth(document::NAME_CHARS_MAX).is_some()).count();
-    if cut > 0 {
-        let max = document::NAME_CHARS_MAX;
+        let day = today.strftime("%d.%m.%Y");
         notes.push(format!(
-            "Names longer than {max} characters are cut there in the fiscal document ({cut} items)."
+            "Ставка НДС {rate} % на {day} не действует; чек принят как есть (позиций: {count}). / VAT rate {rate} % is \
+             not in force on {today}; accepted as sent (items: {count})."
+        ));
+    }
+    let max = document::NAME_CHARS_MAX;
+    let cut = receipt.items.iter().filter(|item| item.name.chars().nth(max).is_some()).count();
+    if cut > 0 {
+        notes.push(format!(
+            "Названия длиннее {max} знаков в фискальном документе обрезаны (позиций: {cut}). / Names longer than {max} \
+             characters are cut there in the fiscal document (items: {cut})."
         ));
     }
     if let Some(kopeck) = kopeck {
+        let comma = kopeck.to_string().replace('.', ",");
         notes.push(format!(
-            "The payments differed from the items by 0.01; the largest was changed by {kopeck}."
+            "Оплата отличалась от суммы позиций на 0,01; самый большой платёж изменён на {comma}. / The payments \
+             differed from the items by 0.01; the largest was changed by {kopeck}."
         ));
     }
     notes

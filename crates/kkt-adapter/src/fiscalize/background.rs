@@ -26,11 +26,21 @@ const PAGE: usize = 32;
 const FIRST_LOOKS: usize = 16;
 
 /// Marks a device as cared for, until it is dropped.
-struct Care(Arc<Device>);
+struct Care {
+    room: Arc<Room>,
+    device: Arc<Device>,
+}
 
 impl Drop for Care {
     fn drop(&mut self) {
-        self.0.in_care.store(false, Relaxed);
+        let Self { room, device } = self;
+        if std::thread::panicking() {
+            // What was being printed is in doubt; what else waits is looked for again, after a pause.
+            let why = "внутренняя ошибка драйвера / an internal error of the driver";
+            tracing::error!(device = %device.id, "the background's work at a device ended early");
+            room.note(device, Refusal::Device(why.into()));
+        }
+        device.in_care.store(false, Relaxed);
     }
 }
 
@@ -64,7 +74,7 @@ impl Room {
         for device in self.devices.all() {
             let needs_care = device.is_retry_due(now) || self.needs_shift(&device, now, &mut first_looks);
             if needs_care && !device.in_care.swap(true, Relaxed) {
-                let care = Care(device);
+                let care = Care { room: Arc::clone(self), device };
                 tokio::spawn(Arc::clone(self).care(care));
             }
         }
@@ -87,20 +97,21 @@ impl Room {
 
     async fn care(self: Arc<Self>, care: Care) {
         let Ok(_inside) = self.gate.enter(usize::MAX) else { return };
-        let device = &care.0;
-        device.looked_at.store(true, Relaxed);
+        let device = &care.device;
         let ended = async {
             self.settle_and_change_shift(device).await?;
+            device.looked_at.store(true, Relaxed);
             self.print_backlog(device).await
         };
-        if let Err(refusal) = ended.await {
-            self.note(device, refusal);
+        match ended.await {
+            Ok(()) => device.answers(),
+            Err(refusal) => _ = self.note(device, refusal),
         }
     }
 
     /// Settles what is in doubt and closes a shift that is old enough. It is opened again if anything was sold
     /// in it; an idle device's opens with its next sale, so that it makes no empty shifts for ever.
-    async fn settle_and_change_shift(self: &Arc<Self>, device: &Device) -> Result<(), Refusal> {
+    async fn settle_and_change_shift(self: &Arc<Self>, device: &Arc<Device>) -> Result<(), Refusal> {
         let mut bench = self.lock(device).await.ok_or(Refusal::Busy)?;
         self.settle(&mut bench, device).await?;
         let shift = self.shift_of(&mut bench, device).await?;
@@ -128,7 +139,7 @@ impl Room {
 
     /// Prints what waits, in the order of acceptance, a document at a time: sales come in between. Stops at the
     /// first that is not printed.
-    async fn print_backlog(self: &Arc<Self>, device: &Device) -> Result<(), Refusal> {
+    async fn print_backlog(self: &Arc<Self>, device: &Arc<Device>) -> Result<(), Refusal> {
         if !device.take_backlog() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! What phase 1 holds of one device: its print lock and what is known of its trouble.
 
-use super::{locked, options::Options};
+use super::{locked, options::Options, write::Write};
 use crate::{
     domain::ids::{DeviceId, PosId, ReceiptId},
     ports::{Clock, DeviceView, KktDriver, Monotonic, ShiftState},
@@ -23,6 +23,8 @@ use tokio::{
 pub struct Bench {
     /// The shift as last heard of; `None`: ask.
     pub shift: Option<Shift>,
+    /// The result of the document before, as long as nobody under the lock has waited for it to be written.
+    pub last_write: Option<Arc<Write>>,
 }
 
 /// The print lock, held. FIFO: whoever asked first gets it first.
@@ -64,6 +66,16 @@ impl Shift {
 }
 
 impl Bench {
+    /// Waits until the result of the document before is written or refused; if it was refused, that document is in doubt
+    /// from then on. The buffer keeps the order of the calls: once a later write has ended, so has this one.
+    pub async fn last_written(&mut self) {
+        if let Some(write) = &self.last_write {
+            // Whoever queued it answers its till; here only the doubt counts.
+            let _ = write.end().await;
+            self.last_write = None;
+        }
+    }
+
     /// Whether a receipt may be printed without anything before it.
     pub fn is_ready(&self, device: &Device, now: Monotonic, options: &Options) -> bool {
         device.driver.get().is_some()
@@ -78,7 +90,8 @@ impl Bench {
 struct Facts {
     trouble: Option<String>,
     blocked: BTreeSet<ReceiptId>,
-    unresolved: BTreeSet<ReceiptId>,
+    /// In the order in which they came into doubt.
+    unresolved: Vec<ReceiptId>,
     pos_id: Option<PosId>,
     backlog: bool,
     failures: u32,
@@ -152,6 +165,12 @@ impl Device {
         facts.unresolved.is_empty() && facts.blocked.is_empty()
     }
 
+    /// The printing of no other document than this one is in doubt.
+    pub fn is_settled_but_for(&self, id: ReceiptId) -> bool {
+        let facts = locked(&self.facts);
+        facts.unresolved.iter().all(|one| *one == id) && facts.blocked.is_empty()
+    }
+
     /// The document that a person must decide on first.
     pub fn blocked_by(&self) -> Option<ReceiptId> {
         locked(&self.facts).blocked.first().copied()
@@ -164,9 +183,7 @@ impl Device {
 
     /// Nothing is printed until a person decided on this document.
     pub fn block(&self, id: ReceiptId) {
-        let mut facts = locked(&self.facts);
-        facts.unresolved.remove(&id);
-        facts.blocked.insert(id);
+        locked(&self.facts).blocked.insert(id);
     }
 
     /// A person decided.
@@ -176,21 +193,21 @@ impl Device {
 
     /// Documents of which the device must be asked before it prints anything, oldest first.
     pub fn unresolved(&self) -> Vec<ReceiptId> {
-        locked(&self.facts).unresolved.iter().copied().collect()
+        locked(&self.facts).unresolved.clone()
     }
 
     /// The device must be asked about this document.
     pub fn doubt(&self, id: ReceiptId) {
         let mut facts = locked(&self.facts);
         // A blocked one is past asking.
-        if !facts.blocked.contains(&id) {
-            facts.unresolved.insert(id);
+        if !facts.blocked.contains(&id) && !facts.unresolved.contains(&id) {
+            facts.unresolved.push(id);
         }
     }
 
-    /// It was asked.
+    /// What became of it is known.
     pub fn resolve(&self, id: ReceiptId) {
-        locked(&self.facts).unresolved.remove(&id);
+        locked(&self.facts).unresolved.retain(|one| *one != id);
     }
 
     /// There are `buffered` documents, or may be. The first try again comes after the first pause.
@@ -216,6 +233,19 @@ impl Device {
         facts.failures = 0;
         facts.retry_at = None;
         facts.backlog
+    }
+
+    /// It answers, and nothing waits for it: whatever was wrong with it is over as far as anybody can know.
+    pub fn answers(&self) {
+        let mut facts = locked(&self.facts);
+        if facts.backlog || !facts.unresolved.is_empty() || !facts.blocked.is_empty() {
+            return;
+        }
+        if facts.trouble.take().is_some() {
+            tracing::info!(device = %self.id, "the device answers again");
+        }
+        facts.failures = 0;
+        facts.retry_at = None;
     }
 
     /// It did not print.
@@ -262,11 +292,17 @@ impl Facts {
     }
 }
 
-/// The devices in use. As many as the fleet allows.
+/// The devices in use. A name comes in with a document that has its place in the buffer, or once the fleet has opened
+/// the device: so there are no more than the fleet and the buffer allow, whatever names tills invent.
 #[derive(Default)]
 pub struct Devices(Mutex<HashMap<DeviceId, Arc<Device>>>);
 
 impl Devices {
+    /// The device of this name, if it is in use already.
+    pub fn known(&self, id: &DeviceId) -> Option<Arc<Device>> {
+        locked(&self.0).get(id).cloned()
+    }
+
     /// The device of this name.
     pub fn get(&self, id: &DeviceId) -> Arc<Device> {
         let mut map = locked(&self.0);
@@ -276,6 +312,11 @@ impl Devices {
         let device = Arc::new(Device::new(id.clone()));
         map.insert(id.clone(), Arc::clone(&device));
         device
+    }
+
+    /// The driver of a device in use, if it was opened.
+    pub fn driver(&self, id: &DeviceId) -> Option<Arc<dyn KktDriver>> {
+        locked(&self.0).get(id)?.driver.get().cloned()
     }
 
     /// All of them, by name.
@@ -300,6 +341,25 @@ mod tests {
         fn wall(&self) -> Timestamp {
             self.0
         }
+    }
+
+    // P5: they are settled in this order, and a lane sends what is settled at once.
+    #[test]
+    fn documents_in_doubt_keep_the_order_in_which_they_came_whatever_their_keys() {
+        let device = Device::new("kkt-1".parse().unwrap());
+        let ids: Vec<ReceiptId> =
+            [3_u128, 1, 2].map(|n| uuid::Uuid::from_u128(n).to_string().parse().unwrap()).into();
+        for id in [0, 1, 0, 2].map(|at: usize| ids[at]) {
+            device.doubt(id);
+        }
+        assert_eq!(device.unresolved(), ids);
+        device.block(ids[0]);
+        device.unblock(ids[0]);
+        assert_eq!(device.unresolved(), ids);
+        device.resolve(ids[1]);
+        assert!(!device.is_settled_but_for(ids[0]));
+        device.resolve(ids[2]);
+        assert!(device.is_settled_but_for(ids[0]) && !device.is_settled());
     }
 
     fn due_after(age: SignedDuration) -> Duration {

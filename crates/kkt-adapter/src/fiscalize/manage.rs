@@ -8,14 +8,19 @@ use super::{
 };
 use crate::{
     domain::{
-        document::{self, DocumentKind},
-        entry::{Actor, AuditEvent, Change, Entry},
+        document::{self, DocumentKind, FiscalDoc},
+        entry::{Actor, Change, Entry},
         ids::{DeviceId, PosId, ReceiptId},
         lifecycle::State,
     },
-    ports::{BufferError, KktError, Lookup, Sale, SaleStatus, ShiftState, TillError, Verdict},
+    ports::{BufferError, KktError, ListFilter, Lookup, Sale, SaleStatus, ShiftState, TillError, Verdict},
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+/// Documents beside which the number of a decided one is held.
+const NEIGHBOURS: usize = 100;
+/// So far may it be off their highest number: documents that were made at the device itself, or wait here.
+const NUMBER_OFF_MAX: u32 = 1_000;
 
 /// What to do instead of a cancel.
 fn hint(state: State) -> &'static str {
@@ -67,14 +72,17 @@ impl Room {
         if entry.state != State::PrintUnknown {
             return Err(TillError::State { state: entry.state, hint: hint(entry.state) });
         }
+        if let Verdict::Printed(fiscal) = &verdict {
+            self.check_number(&entry, fiscal).await?;
+        }
         let device = self.devices.get(&entry.device);
         let printed = matches!(verdict, Verdict::Printed(_));
         let change = match verdict {
             Verdict::Printed(fiscal) => {
                 let wire = document::wire(id, entry.kind, &entry.pos_id, entry.receipt.as_ref(), &fiscal);
-                Change::Printed { fiscal, wire, by: by.clone() }
+                Change::Printed { fiscal, wire, by, why }
             }
-            Verdict::NotPrinted => Change::NotPrinted { reason: why.clone(), by: by.clone() },
+            Verdict::NotPrinted => Change::NotPrinted { reason: why, by },
         };
         match self.buffer.apply(id, change).await {
             Ok(()) => {}
@@ -83,39 +91,76 @@ impl Room {
             }
             Err(error) => return Err(error.into()),
         }
-        let action = if printed { "decide_printed" } else { "decide_not_printed" };
-        let at = self.clock.wall();
-        let event = AuditEvent { at, subject: id.to_string(), action: action.into(), actor: by, detail: why };
-        self.buffer.record(event).await?;
-        tracing::info!(device = %device.id, document = %id, action, "a person decided on a document");
-        let job = Job::of(entry);
+        // It is decided: whatever follows, the device goes on.
+        device.unblock(id);
         let state = if printed { State::Printed } else { State::Buffered };
-        self.tell_state(&device, &job, State::PrintUnknown, state, action);
+        let job = Job::of(entry);
+        self.tell_state(&device, &job, State::PrintUnknown, state, "decided by a person");
         if printed {
             device.count_printed();
             self.wake(&device.id);
-        } else {
-            self.leave_unprinted(&device, &job).await?;
+        } else if let Err(error) = self.leave_unprinted(&device, &job).await {
+            tracing::warn!(device = %device.id, document = %id, %error, "the background will end it");
         }
-        device.unblock(id);
         device.works();
         self.nudge.notify_one();
         self.entry(id).await
     }
 
-    async fn device_for(&self, pos_id: &PosId) -> Result<Arc<Device>, TillError> {
-        let device = self.devices.get(&self.fleet.device_of(pos_id)?);
-        device.used_by(pos_id);
-        Ok(device)
+    /// Whether a ФД number that was read off paper can be this document's: a slip of the pen would be another document's,
+    /// or make an emulated ФН count on from there. Another ФН than the one known here has its own count.
+    async fn check_number(&self, entry: &Entry, fiscal: &FiscalDoc) -> Result<(), TillError> {
+        let number = fiscal.fiscal_doc_number;
+        let filter =
+            ListFilter { device: Some(entry.device.clone()), limit: NEIGHBOURS, ..ListFilter::default() };
+        let page = self.buffer.list(filter).await?;
+        let of_this_fn =
+            |one: Entry| Some((one.fiscal.filter(|doc| doc.fn_number == fiscal.fn_number)?, one.id));
+        let mut latest = None;
+        for (doc, id) in page.entries.into_iter().filter_map(of_this_fn) {
+            if doc.fiscal_doc_number == number {
+                let why = format!("ФД {number} is document {id}; copy the number from the paper of this one");
+                return Err(TillError::FiscalNumber { number, why });
+            }
+            latest = latest.max(Some(doc.fiscal_doc_number));
+        }
+        match latest {
+            Some(latest) if latest.abs_diff(number) > NUMBER_OFF_MAX => {
+                let (from, to) =
+                    (latest.saturating_sub(NUMBER_OFF_MAX).max(1), latest.saturating_add(NUMBER_OFF_MAX));
+                let why = format!(
+                    "the latest known one of this ФН is ФД {latest}; must be from {from} to {to}, \
+                     or name the ФН in fn_number if it was replaced"
+                );
+                Err(TillError::FiscalNumber { number, why })
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The shift of a till's device, as the device has it.
+    /// The device of a till, once the fleet has opened it.
+    fn device_for(&self, pos_id: &PosId) -> Result<Arc<Device>, TillError> {
+        let id = self.fleet.device_of(pos_id)?;
+        if let Some(device) = self.devices.known(&id) {
+            return Ok(device);
+        }
+        // The buffer knows nothing of it, so an emulated ФН needs no floor.
+        self.fleet.driver(&id).map_err(|error| kkt(Refusal::Device(error.to_string())))?;
+        Ok(self.devices.get(&id))
+    }
+
+    /// The shift of a till's device, as the device has it. Asking makes no device: one that was never used has had no
+    /// shift (P10: reads are what any page in the shop's browser can send).
     pub(super) async fn shift(&self, pos_id: PosId) -> Result<(DeviceId, ShiftState), TillError> {
-        let device = self.devices.get(&self.fleet.device_of(&pos_id)?);
-        let driver = self.open_driver(&device).await.map_err(kkt)?;
+        let device = self.fleet.device_of(&pos_id)?;
+        let driver = match self.devices.driver(&device) {
+            Some(driver) => driver,
+            None if !self.fleet.exists(&device) => return Ok((device, ShiftState::Closed { last: 0 })),
+            None => self.driver_of(&device).await.map_err(kkt)?,
+        };
         // `shift` needs no print lock; its answer is not kept, since it may be older than the next document.
         match tokio::time::timeout(self.options.find_timeout, driver.shift()).await {
-            Ok(shift) => Ok((device.id.clone(), shift?)),
+            Ok(shift) => Ok((device, shift?)),
             Err(_) => Err(kkt(Refusal::Device(super::refusal::no_answer(self.options.find_timeout)))),
         }
     }
@@ -127,13 +172,16 @@ impl Room {
         kind: DocumentKind,
     ) -> Result<Sale, TillError> {
         let _inside = self.gate.enter(usize::MAX).map_err(|_| TillError::Stopping)?;
-        let device = self.device_for(&pos_id).await?;
+        let device = self.device_for(&pos_id)?;
+        device.used_by(&pos_id);
         let mut bench = self.lock(&device).await.ok_or_else(|| kkt(Refusal::Busy))?;
         self.settle(&mut bench, &device).await.map_err(kkt)?;
         bench.shift = None;
         let shift = self.shift_of(&mut bench, &device).await.map_err(kkt)?;
         refuse_shift(kind, shift.state)?;
         let (id, ended) = self.shift_document(&mut bench, &device, &pos_id, kind).await.map_err(kkt)?;
+        // Nobody may sell in it: the background asks once how old it is.
+        device.looked_at.store(false, Relaxed);
         match ended {
             Ended::Printed(fiscal) => Ok(Sale {
                 status: SaleStatus::Printed,
@@ -169,7 +217,9 @@ fn refuse_shift(kind: DocumentKind, shift: ShiftState) -> Result<(), TillError> 
 fn kkt(refusal: Refusal) -> TillError {
     match refusal {
         Refusal::Storage(error) => error.into(),
-        Refusal::Unsettled(_) => TillError::Kkt(KktError::Ambiguous(refusal.reason())),
+        Refusal::Unsettled(_) | Refusal::Unwritten(..) => {
+            TillError::Kkt(KktError::Ambiguous(refusal.reason()))
+        }
         _ => TillError::Kkt(KktError::NotPrinted(refusal.reason())),
     }
 }

@@ -8,11 +8,14 @@
 //! # Invariants
 //! 1. The KKT is told to print only what is durable as `printing`.
 //! 2. Everything that is told to a device is told under its print lock, first come, first served.
-//! 3. While a document of a device is in doubt (`printing` and nobody at it), nothing else is printed on it: it
-//!    is asked by `find` first. `Unknown` blocks the device until a person decides.
-//! 4. The lock is given back when the write of the result is *queued*: so `printed` documents become durable in
-//!    ФД order, and the next receipt need not wait for the fsync of this one.
+//! 3. A document is in doubt from its durable `printing` until the write of what became of it is queued, and again if that
+//!    write is refused. While one is in doubt nothing else is printed on its device: it is asked by `find` first.
+//!    `Unknown` blocks the device until a person decides.
+//! 4. The lock is given back when the write of the result is *queued*: so the next receipt need not wait for the fsync of
+//!    this one. Before the KKT is told anything, though, the write before has ended, which costs nothing, since the
+//!    receipt's own `printing` was queued after it: so `printed` documents become durable in ФД order, or not at all.
 //! 5. Whatever was begun is finished by a task of its own, also if the till has gone away.
+//! 6. Once a receipt is durable, its till is not told that nothing was stored.
 //!
 //! # What a receipt costs
 //! Two commits if nothing is in its way: `accepted` and `printing` in one, which buys P1 and invariant 1, then
@@ -31,8 +34,10 @@
 //! | `find` does not know | `print_unknown`, device blocked, alarm |
 //! | device busy for `print_timeout` | `buffered`, printed by the background |
 //! | shift closed, or 23 h 30 min old | opened, or closed and opened, before the receipt; a background task does it at night |
-//! | buffer full | nothing stored; retries of stored receipts are answered all the same |
+//! | buffer full | nothing stored; retries of stored receipts are answered all the same, and shift documents have places of their own, so what is stored gets printed |
+//! | the write of a result is refused (disk full) | `buffered` to the till, with words for paper in its hands; the document is in doubt, and the one behind it goes back to `buffered` untold |
 //! | buffer failed | error; what may have been printed is in doubt and settled by `find` |
+//! | a driver panics | error to the till; the document is in doubt; the background goes on after a pause |
 //! | crash | `recover` at the next start |
 //!
 //! `Room` is split by what is done in it: `sell`, `print` and `ready` (under the lock), `background`,
@@ -49,6 +54,7 @@ mod ready;
 mod recover;
 mod refusal;
 mod sell;
+mod write;
 
 pub use options::Options;
 pub use recover::Recovered;

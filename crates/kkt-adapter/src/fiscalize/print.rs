@@ -4,6 +4,7 @@ use super::{
     Room,
     device::{Bench, BenchGuard, Device, Shift},
     refusal::{Refusal, no_answer},
+    write::Write,
 };
 use crate::{
     domain::{
@@ -13,7 +14,7 @@ use crate::{
         lifecycle::State,
         receipt::Receipt,
     },
-    ports::{BufferError, Event, Found, KktDriver, KktError, Pending, ShiftState},
+    ports::{BufferError, Event, Found, KktDriver, KktError, ShiftState},
 };
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
@@ -74,10 +75,13 @@ pub enum Ended {
 impl Room {
     /// Prints a document. `printing`: its row is durable as `printing` already. Whatever the KKT does, the row
     /// follows; the lock is given back as soon as the write of the result is queued.
+    ///
+    /// From its `printing` on the document is in doubt, until the write of what became of it is queued: so no way out of
+    /// here, a panic of the driver included, leaves it to itself.
     pub(super) async fn print(
         self: &Arc<Self>,
         mut bench: BenchGuard,
-        device: &Device,
+        device: &Arc<Device>,
         job: &Job,
         printing: bool,
     ) -> Result<Ended, BufferError> {
@@ -86,31 +90,69 @@ impl Room {
         let mut from = job.state;
         loop {
             if must_start {
-                if let Err(refusal) = self.make_ready(&mut bench, device, &job.pos_id).await {
+                let refusal = match self.make_ready(&mut bench, device, &job.pos_id).await {
+                    Ok(()) => match self.buffer.apply(job.id, Change::StartPrinting).await {
+                        Ok(()) => None,
+                        Err(BufferError::NotAllowed { .. } | BufferError::NotFound) => {
+                            return Ok(Ended::Changed);
+                        }
+                        Err(full @ BufferError::Full { .. }) => Some(Refusal::Storage(full)),
+                        Err(error) => return Err(error),
+                    },
+                    Err(refusal) => Some(refusal),
+                };
+                if let Some(refusal) = refusal {
                     let refusal = self.note(device, refusal);
                     return Ok(if last_round { Ended::Kept(refusal) } else { Ended::Waiting(refusal) });
                 }
-                match self.buffer.apply(job.id, Change::StartPrinting).await {
-                    Ok(()) => log(device, job, from, State::Printing, ""),
-                    Err(BufferError::NotAllowed { .. } | BufferError::NotFound) => return Ok(Ended::Changed),
-                    Err(error) => return Err(error),
+                log(device, job, from, State::Printing, "");
+            }
+            device.doubt(job.id);
+            // Queued before our own `printing`, so it has ended by now: this waits for nothing.
+            bench.last_written().await;
+            let why = if device.is_settled_but_for(job.id) {
+                crate::fail_point::hit("print.before_command");
+                let outcome = self.command(&mut bench, device, job).await;
+                crate::fail_point::hit("print.after_command");
+                if !matches!(outcome, Outcome::Shift(_)) || last_round {
+                    let write = self.queue_result(device, job, &outcome);
+                    crate::fail_point::hit("print.queued");
+                    bench.last_write.clone_from(&write);
+                    drop(bench);
+                    return self.conclude(device, job, outcome, write).await;
                 }
+                "смена закрыта / the shift is closed"
+            } else {
+                "итог предыдущего документа не записан / the result of the document before was not written"
+            };
+            if let Some(ended) = self.put_back(device, job, why).await? {
+                return Ok(ended);
             }
-            crate::fail_point::hit("print.before_command");
-            let outcome = self.command(&mut bench, device, job).await;
-            crate::fail_point::hit("print.after_command");
-            if matches!(outcome, Outcome::Shift(_)) && !last_round {
-                let why = "смена закрыта / the shift is closed";
-                self.buffer.apply(job.id, not_printed(why)).await?;
-                from = State::Buffered;
-                log(device, job, State::Printing, from, why);
-                (must_start, last_round) = (true, true);
-                continue;
+            if last_round {
+                return Ok(Ended::Kept(self.note(device, Refusal::Device(why.into()))));
             }
-            let write = self.write(device, job, &outcome);
-            crate::fail_point::hit("print.queued");
-            drop(bench);
-            return self.conclude(device, job, outcome, write).await;
+            from = State::Buffered;
+            (must_start, last_round) = (true, true);
+        }
+    }
+
+    /// Takes back the `printing` of a document that was surely not printed, under the lock. `Some`: there is nothing to
+    /// take back, or it could not be written, and then the document stays in doubt.
+    async fn put_back(&self, device: &Device, job: &Job, why: &str) -> Result<Option<Ended>, BufferError> {
+        match self.buffer.apply(job.id, not_printed(why)).await {
+            Ok(()) => {
+                device.resolve(job.id);
+                log(device, job, State::Printing, State::Buffered, why);
+                Ok(None)
+            }
+            Err(BufferError::NotAllowed { .. } | BufferError::NotFound) => {
+                device.resolve(job.id);
+                Ok(Some(Ended::Changed))
+            }
+            Err(BufferError::Full { reason, .. }) => {
+                Ok(Some(Ended::Kept(self.note(device, Refusal::Unwritten(job.id, reason)))))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -173,13 +215,29 @@ impl Room {
         }
     }
 
-    /// Queues the change that follows from what the KKT did. From here on its order among the writes is set.
-    pub(super) fn write(&self, device: &Device, job: &Job, outcome: &Outcome) -> Option<Pending<()>> {
+    /// Queues the result of a command. From here on its order among the writes is set, and the document is no more in
+    /// doubt, unless the write is refused.
+    pub(super) fn queue_result(
+        &self,
+        device: &Arc<Device>,
+        job: &Job,
+        outcome: &Outcome,
+    ) -> Option<Arc<Write>> {
+        let write = self.write(device, job, outcome);
+        if !matches!(outcome, Outcome::Unknown(_) | Outcome::Unsettled(_)) {
+            device.resolve(job.id);
+        }
+        write
+    }
+
+    /// Queues the change that follows from what the KKT did.
+    pub(super) fn write(&self, device: &Arc<Device>, job: &Job, outcome: &Outcome) -> Option<Arc<Write>> {
         let change = match outcome {
             Outcome::Printed(fiscal) => Change::Printed {
                 wire: document::wire(job.id, job.kind, &job.pos_id, job.receipt.as_ref(), fiscal),
                 fiscal: fiscal.clone(),
                 by: Actor::system(),
+                why: String::new(),
             },
             Outcome::NotPrinted(why) => not_printed(why),
             Outcome::Shift(shift) => not_printed(&format!("смена / the shift: {shift:?}")),
@@ -197,31 +255,31 @@ impl Room {
                 return None;
             }
         };
-        Some(self.buffer.apply(job.id, change))
+        let is_unknown = matches!(outcome, Outcome::Unknown(_));
+        let pending = self.buffer.apply(job.id, change);
+        Some(Arc::new(Write::queued(pending, device, job.id, is_unknown)))
     }
 
-    /// Waits until the change is durable and says how the try ended.
+    /// Waits until the change is durable and says how the try ended. The document is safe, so its till is never told that
+    /// nothing was stored: it may hold the paper in its hands.
     pub(super) async fn conclude(
         self: &Arc<Self>,
         device: &Device,
         job: &Job,
         outcome: Outcome,
-        write: Option<Pending<()>>,
+        write: Option<Arc<Write>>,
     ) -> Result<Ended, BufferError> {
         if let Some(write) = write {
-            match write.await {
+            match write.end().await {
                 Ok(()) => {}
                 Err(error @ BufferError::NotAllowed { .. }) => {
-                    device.unblock(job.id);
                     tracing::error!(document = %job.id, %error, "a document was changed under the print lock");
                     return Ok(Ended::Changed);
                 }
-                Err(error) => {
-                    // The row still says `printing`: before anything else is printed the KKT is asked.
-                    device.unblock(job.id);
-                    device.doubt(job.id);
-                    return Err(error);
+                Err(BufferError::Full { reason, .. }) => {
+                    return Ok(Ended::Kept(self.note(device, Refusal::Unwritten(job.id, reason))));
                 }
+                Err(error) => return Err(error),
             }
         }
         crate::fail_point::hit("print.durable");

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         document::DocumentKind,
         entry::{Actor, Change, NewEntry},
-        ids::{PosId, ReceiptId},
+        ids::{DeviceId, PosId, ReceiptId},
         lifecycle::State,
         receipt::BodyHash,
     },
@@ -28,7 +28,7 @@ impl Room {
     pub(super) async fn make_ready(
         self: &Arc<Self>,
         bench: &mut Bench,
-        device: &Device,
+        device: &Arc<Device>,
         pos_id: &PosId,
     ) -> Result<(), Refusal> {
         self.open_driver(device).await?;
@@ -53,11 +53,16 @@ impl Room {
         if let Some(driver) = device.driver.get() {
             return Ok(Arc::clone(driver));
         }
-        if let Some(last_fd) = self.buffer.last_fd(&device.id).await? {
-            self.fleet.floor(&device.id, last_fd);
-        }
-        let driver = self.fleet.driver(&device.id).map_err(|error| Refusal::Device(error.to_string()))?;
+        let driver = self.driver_of(&device.id).await?;
         Ok(Arc::clone(device.driver.get_or_init(|| driver)))
+    }
+
+    /// The driver of a device that need not be in use yet.
+    pub(super) async fn driver_of(&self, device: &DeviceId) -> Result<Arc<dyn KktDriver>, Refusal> {
+        if let Some(last_fd) = self.buffer.last_fd(device).await? {
+            self.fleet.floor(device, last_fd);
+        }
+        self.fleet.driver(device).map_err(|error| Refusal::Device(error.to_string()))
     }
 
     /// The shift, asked for if it is not known.
@@ -79,8 +84,13 @@ impl Room {
         }
     }
 
-    /// Settles every document whose printing is in doubt, by asking. The device prints nothing before.
-    pub(super) async fn settle(self: &Arc<Self>, bench: &mut Bench, device: &Device) -> Result<(), Refusal> {
+    /// Settles every document whose printing is in doubt, by asking, one after the other: the later one goes to the OFD
+    /// after the earlier one. The device prints nothing before.
+    pub(super) async fn settle(
+        self: &Arc<Self>,
+        bench: &mut Bench,
+        device: &Arc<Device>,
+    ) -> Result<(), Refusal> {
         if let Some(id) = device.blocked_by() {
             return Err(Refusal::Blocked(id));
         }
@@ -98,11 +108,14 @@ impl Room {
                 Err(error) => return Err(error.into()),
             }
             device.resolve(id);
+            if let Some(id) = device.blocked_by() {
+                return Err(Refusal::Blocked(id));
+            }
         }
-        device.blocked_by().map_or(Ok(()), |id| Err(Refusal::Blocked(id)))
+        Ok(())
     }
 
-    async fn settle_one(&self, device: &Device, job: Job) -> Result<(), Refusal> {
+    async fn settle_one(&self, device: &Arc<Device>, job: Job) -> Result<(), Refusal> {
         let driver = self.open_driver(device).await?;
         let outcome = match self.ask(&*driver, job.id).await {
             Ok(Found::Printed(doc)) => Outcome::Printed(doc),
@@ -113,20 +126,12 @@ impl Room {
             Err(why) => return Err(Refusal::Unsettled(why)),
         };
         if let Some(write) = self.write(device, &job, &outcome) {
-            match write.await {
+            match write.end().await {
                 Ok(()) => {}
                 // What was queued before this write settled it already.
-                Err(BufferError::NotAllowed { state, .. }) => {
-                    if state != State::PrintUnknown {
-                        device.unblock(job.id);
-                    }
-                    return Ok(());
-                }
-                Err(error) => {
-                    device.unblock(job.id);
-                    device.doubt(job.id);
-                    return Err(error.into());
-                }
+                Err(BufferError::NotAllowed { .. }) => return Ok(()),
+                Err(BufferError::Full { reason, .. }) => return Err(Refusal::Unwritten(job.id, reason)),
+                Err(error) => return Err(error.into()),
             }
         }
         match outcome {
@@ -153,20 +158,29 @@ impl Room {
                 Ok(())
             }
             Err(BufferError::NotAllowed { .. }) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => {
+                // The background comes upon it when it looks for what waits.
+                device.expect_backlog(tokio::time::Instant::now(), &self.options);
+                Err(error)
+            }
         }
     }
 
-    /// Makes a shift document, as an entry of its own: it has a ФД number and travels in the lane.
+    /// Makes a shift document, as an entry of its own: it has a ФД number and travels in the lane. A full buffer does not
+    /// keep it from being made: what waits to be printed needs an open shift to leave the buffer (P7).
     pub(super) async fn shift_document(
         self: &Arc<Self>,
         bench: &mut Bench,
-        device: &Device,
+        device: &Arc<Device>,
         pos_id: &PosId,
         kind: DocumentKind,
     ) -> Result<(ReceiptId, Ended), Refusal> {
+        bench.last_written().await;
+        if !device.is_settled() {
+            self.settle(bench, device).await?;
+        }
         let id = ReceiptId::new();
-        let place = self.buffer.reserve()?;
+        let place = self.buffer.reserve_own()?;
         let entry = NewEntry {
             id,
             key: id.to_string().parse().expect("a UUID is printable ASCII"),
@@ -183,6 +197,7 @@ impl Room {
             return Err(BufferError::Failed(format!("the new key {id} is taken already")).into());
         }
         device.count_unprinted();
+        device.doubt(id);
         let job =
             Job { id, kind, pos_id: pos_id.clone(), receipt: None, state: State::Printing, ask_first: false };
         let outcome = self.command(bench, device, &job).await;
@@ -191,7 +206,7 @@ impl Room {
             _ => None,
         };
         let surely_not = matches!(outcome, Outcome::NotPrinted(_) | Outcome::Shift(_));
-        let write = self.write(device, &job, &outcome);
+        let write = self.queue_result(device, &job, &outcome);
         let mut ended = self.conclude(device, &job, outcome, write).await?;
         if surely_not {
             self.leave_unprinted(device, &job).await?;

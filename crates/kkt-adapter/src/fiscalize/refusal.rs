@@ -1,6 +1,9 @@
 //! Why a document that is safe was not printed now, in words a cashier understands, Russian and English.
 
-use crate::{domain::ids::ReceiptId, ports::BufferError};
+use crate::{
+    domain::{bilingual::both, ids::ReceiptId},
+    ports::BufferError,
+};
 use std::time::Duration;
 
 /// Why a document was not printed now.
@@ -14,6 +17,9 @@ pub enum Refusal {
     Unsettled(String),
     /// Nobody knows whether this document was printed: nothing is printed until a person decides.
     Blocked(ReceiptId),
+    /// What became of this document on the device could not be written, for this reason; the device is asked about it, and
+    /// prints nothing before.
+    Unwritten(ReceiptId, String),
     /// The buffer did not take what had to be written first.
     Storage(BufferError),
 }
@@ -22,11 +28,6 @@ impl From<BufferError> for Refusal {
     fn from(error: BufferError) -> Self {
         Self::Storage(error)
     }
-}
-
-/// A device's words may be in both languages, `по-русски / in English`.
-fn both(words: &str) -> (&str, &str) {
-    words.split_once(" / ").unwrap_or((words, words))
 }
 
 /// What is written when a device does not answer.
@@ -58,6 +59,13 @@ impl Refusal {
                     "the KKT is stopped: nobody knows whether document {id} was printed; call the person in charge"
                 ),
             ),
+            Self::Unwritten(id, why) => (
+                format!("буфер не записал, чем кончилась печать документа {id} ({why})"),
+                format!("the buffer did not write how the printing of document {id} ended ({why})"),
+            ),
+            Self::Storage(BufferError::Full { reason, .. }) => {
+                (format!("буфер не записывает: {reason}"), format!("the buffer does not write: {reason}"))
+            }
             Self::Storage(error) => {
                 (format!("буфер не записывает: {error}"), format!("the buffer does not write: {error}"))
             }
@@ -78,6 +86,12 @@ impl Refusal {
                  бумагу и позовите старшего; не пробивайте чек второй раз. / The receipt is safe, but nobody knows \
                  whether it was printed: look at the paper and call the person in charge; do not ring it up again."
                 .into(),
+            Self::Unwritten(own, why) if *own == id => format!(
+                "Чек сохранён. Касса, возможно, уже напечатала его, но итог печати ещё не записан ({why}): посмотрите на \
+                 бумагу; не пробивайте чек второй раз, адаптер сам спросит кассу. / The receipt is safe. The KKT may have \
+                 printed it already, but the result is not written yet ({why}): look at the paper; do not ring it up \
+                 again, the adapter asks the KKT by itself."
+            ),
             _ => format!(
                 "Чек сохранён, но не напечатан: {russian}. Он напечатается сам, когда касса будет готова; не пробивайте \
                  его второй раз. / The receipt is safe but not printed: {english}. It will be printed by itself once \

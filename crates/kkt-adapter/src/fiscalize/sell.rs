@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
+        bilingual::together,
         document::DocumentKind,
         entry::{Entry, NewEntry},
         ids::{IdempotencyKey, ReceiptId, RequestId},
@@ -60,24 +61,20 @@ impl Room {
         notes: Vec<String>,
         request_id: RequestId,
     ) -> Result<Sale, TillError> {
-        let device = self.devices.get(&self.fleet.device_of(&receipt.pos_id)?);
+        let device = self.fleet.device_of(&receipt.pos_id)?;
         let place = match self.buffer.reserve() {
             Ok(place) => place,
             // A retry needs no place: what is stored already is answered although the buffer is full.
-            Err(full @ BufferError::Full { .. }) => {
-                return match self.buffer.find(Lookup::Key(key)).await? {
-                    Some(entry) => self.known(entry, receipt, hash).await,
-                    None => Err(full.into()),
-                };
-            }
+            Err(full @ BufferError::Full { .. }) => return self.known_or(full, key, receipt, hash).await,
             Err(error) => return Err(error.into()),
         };
+        let device = self.devices.get(&device);
         device.used_by(&receipt.pos_id);
         let id = ReceiptId::new();
         let pos_id = receipt.pos_id.clone();
         let entry = NewEntry {
             id,
-            key,
+            key: key.clone(),
             kind: DocumentKind::Receipt,
             pos_id: pos_id.clone(),
             device: device.id.clone(),
@@ -89,16 +86,21 @@ impl Room {
         };
         // Nothing in the way: taken and about to be printed in one commit.
         let bench = device.try_lock().filter(|b| b.is_ready(&device, self.clock.monotonic(), &self.options));
-        match self.buffer.append(place, entry, bench.is_some()).await? {
-            Appended::Stored => {
+        match self.buffer.append(place, entry, bench.is_some()).await {
+            Ok(Appended::Stored) => {
                 device.count_unprinted();
                 let to = if bench.is_some() { State::Printing } else { State::Accepted };
                 tracing::info!(device = %device.id, receipt_id = %id, to = to.as_str(), "document taken");
             }
-            Appended::Known(entry) => {
+            Ok(Appended::Known(entry)) => {
                 drop(bench);
                 return self.known(*entry, receipt, hash).await;
             }
+            Err(full @ BufferError::Full { .. }) => {
+                drop(bench);
+                return self.known_or(full, key, receipt, hash).await;
+            }
+            Err(error) => return Err(error.into()),
         }
         crate::fail_point::hit("sell.appended");
         let (kind, state) = (DocumentKind::Receipt, State::Accepted);
@@ -108,6 +110,20 @@ impl Room {
             None => self.print_in_turn(&device, &job, State::Accepted).await?,
         };
         self.sale(&job, ended, &notes).await
+    }
+
+    /// Answers a retry, although the buffer is full; what is not stored is refused.
+    async fn known_or(
+        self: &Arc<Self>,
+        full: BufferError,
+        key: IdempotencyKey,
+        receipt: Receipt,
+        hash: BodyHash,
+    ) -> Result<Sale, TillError> {
+        match self.buffer.find(Lookup::Key(key)).await? {
+            Some(entry) => self.known(entry, receipt, hash).await,
+            None => Err(full.into()),
+        }
     }
 
     /// Goes on with what an earlier request under the key began.
@@ -133,7 +149,7 @@ impl Room {
     /// Waits for the print lock, in order, and prints; gives up the wait after `print_timeout` or at the stop.
     async fn print_in_turn(
         self: &Arc<Self>,
-        device: &Device,
+        device: &Arc<Device>,
         job: &Job,
         state: State,
     ) -> Result<Ended, BufferError> {
@@ -155,7 +171,8 @@ impl Room {
                     let why = refusal.reason();
                     self.tell_state(device, job, State::Accepted, State::Buffered, &why);
                 }
-                Err(BufferError::NotAllowed { .. }) => {}
+                // A person was quicker: nobody will print it.
+                Err(BufferError::NotAllowed { .. }) => return Ok(Ended::Changed),
                 Err(error) => return Err(error),
             }
         }
@@ -178,7 +195,7 @@ impl Room {
                 status: SaleStatus::Printed,
                 id: job.id,
                 fiscal: Some(*fiscal),
-                message: notes.join(" "),
+                message: together(notes.iter().map(String::as_str)),
                 replayed: false,
             }),
             Ended::Kept(refusal) | Ended::Waiting(refusal) => Ok(buffered(job.id, notes, &refusal)),
@@ -192,11 +209,8 @@ impl Room {
 }
 
 fn buffered(id: ReceiptId, notes: &[String], refusal: &Refusal) -> Sale {
-    let mut message = notes.join(" ");
-    if !message.is_empty() {
-        message.push(' ');
-    }
-    message.push_str(&refusal.message(id));
+    let why = refusal.message(id);
+    let message = together(notes.iter().map(String::as_str).chain([why.as_str()]));
     Sale { status: SaleStatus::Buffered, id, fiscal: None, message, replayed: false }
 }
 
@@ -216,7 +230,7 @@ fn answer(entry: Entry, hash: BodyHash) -> Result<Sale, TillError> {
             status: SaleStatus::Printed,
             id,
             fiscal: Some(fiscal),
-            message: notes.join(" "),
+            message: together(notes.iter().map(String::as_str)),
             replayed: true,
         }),
         (_, None) => {

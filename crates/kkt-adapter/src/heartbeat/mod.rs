@@ -84,6 +84,14 @@ impl Heartbeat {
         Ok(Self { post, name, interval, ports, seen: Mutex::default() })
     }
 
+    /// Puts another token into force, from the next post on.
+    ///
+    /// # Errors
+    /// [`HeartbeatError::Token`]; then the former one stays.
+    pub fn set_token(&self, token: Option<&str>) -> Result<(), HeartbeatError> {
+        self.post.set_token(token)
+    }
+
     /// Posts at once, then each interval, for ever. To stop it, drop it.
     pub async fn run(self: Arc<Self>) {
         let mut ticks = interval(self.interval);

@@ -4,7 +4,12 @@ use reqwest::{
     Certificate, Client, Url,
     header::{self, HeaderValue},
 };
-use std::{error::Error as _, fmt, time::Duration};
+use std::{
+    error::Error as _,
+    fmt,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 /// Where to, how often, as whom.
 #[derive(Clone)]
@@ -48,7 +53,7 @@ pub enum HeartbeatError {
 pub struct Post {
     client: Client,
     url: Url,
-    token: Option<HeaderValue>,
+    token: RwLock<Option<HeaderValue>>,
 }
 
 impl Post {
@@ -76,7 +81,17 @@ impl Post {
         // Without TLS the roots of the system are not needed, so a machine that has none can do without.
         let own = url.scheme() != "https" || !roots.is_empty();
         let builder = if own { builder.tls_certs_only(roots) } else { builder };
-        Ok(Self { client: builder.build().map_err(tls)?, url, token })
+        Ok(Self { client: builder.build().map_err(tls)?, url, token: RwLock::new(token) })
+    }
+
+    /// Puts another token into force, from the next post on.
+    ///
+    /// # Errors
+    /// [`HeartbeatError::Token`]; then the former one stays.
+    pub fn set_token(&self, token: Option<&str>) -> Result<(), HeartbeatError> {
+        let token = token.map(bearer).transpose()?;
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+        Ok(())
     }
 
     /// Posts, and waits for the status. What the answer says besides is not read.
@@ -89,8 +104,9 @@ impl Post {
             .post(self.url.clone())
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body.to_vec());
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, token.clone());
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, token);
         }
         let status = request.send().await.map_err(|error| in_words(&error))?.status();
         if status.is_success() { Ok(()) } else { Err(format!("the ERP answered HTTP {}", status.as_u16())) }

@@ -1,18 +1,17 @@
 //! Who asks, and what the role allows (contract, «Who may what»). The routes' areas stand in `router`.
 
-use super::{door::Digest as TokenDigest, error::ApiError, throttle::Peer};
+use super::{
+    door::{Digest as TokenDigest, digest},
+    error::ApiError,
+    throttle::{Networks, Peer},
+};
 use crate::domain::{entry::Actor, ids::PosId};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fmt,
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock},
 };
 
 /// What the bearer of a token may do.
@@ -92,20 +91,32 @@ pub enum Area {
     Control,
 }
 
+/// Tills that an error names; a token may have a thousand.
+const TILLS_SHOWN_MAX: usize = 8;
+
 /// Who asks, proven.
 #[derive(Debug)]
 pub struct Bearer {
     name: String,
     role: Role,
     pos_ids: BTreeSet<PosId>,
-    /// Hash of the address it last came from; 0: nowhere yet.
-    last_peer: AtomicU64,
+    networks: Arc<Networks>,
 }
 
 /// The bearer of a request.
 pub type Access = Arc<Bearer>;
 
 impl Bearer {
+    /// Everybody, where no tokens are configured: who it is, is the machine that asks.
+    fn anonymous(peer: Option<Peer>) -> Self {
+        let machine = match peer.map(|peer| peer.0.to_canonical()) {
+            Some(address) if !address.is_loopback() => address.to_string(),
+            _ => "loopback".into(),
+        };
+        let (name, networks) = (format!("anonymous@{machine}"), Arc::default());
+        Self { name, role: Role::Operator, pos_ids: BTreeSet::new(), networks }
+    }
+
     /// The name for the audit.
     #[must_use]
     pub fn actor(&self) -> Actor {
@@ -115,12 +126,12 @@ impl Bearer {
     /// Whether its token was right from this address before.
     #[must_use]
     pub fn came_from(&self, peer: Peer) -> bool {
-        self.last_peer.load(Ordering::Relaxed) == hash(peer)
+        self.networks.has(peer)
     }
 
     /// Its token was right from this address.
     pub fn comes_from(&self, peer: Peer) {
-        self.last_peer.store(hash(peer), Ordering::Relaxed);
+        self.networks.note(peer);
     }
 
     /// The role.
@@ -141,11 +152,16 @@ impl Bearer {
     /// 403.
     pub fn act_for(&self, pos_id: &PosId) -> Result<(), ApiError> {
         match self.tills() {
-            Some(own) if !own.contains(pos_id) => Err(ApiError::new(
-                StatusCode::FORBIDDEN,
-                "foreign_till",
-                "this token acts for other tills only",
-            )),
+            Some(own) if !own.contains(pos_id) => {
+                let shown: Vec<_> = own.iter().take(TILLS_SHOWN_MAX).map(PosId::as_str).collect();
+                let more = match own.len() - shown.len() {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let text =
+                    format!("the token {} acts for other tills: {}{more}", self.name, shown.join(", "));
+                Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_till", text))
+            }
             _ => Ok(()),
         }
     }
@@ -158,17 +174,15 @@ impl Bearer {
         if self.role.may(area, method) {
             return Ok(());
         }
-        Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "role_not_enough",
-            "the role of this token does not allow this",
-        ))
+        let enough = Role::ALL.into_iter().filter(|role| role.may(area, method)).map(Role::as_str);
+        let text = format!(
+            "this needs the role {}; the token {} has {}",
+            enough.collect::<Vec<_>>().join(" or "),
+            self.name,
+            self.role.as_str()
+        );
+        Err(ApiError::new(StatusCode::FORBIDDEN, "role_not_enough", text))
     }
-}
-
-/// Never 0.
-fn hash(peer: Peer) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(peer.network()) | 1
 }
 
 struct Holder {
@@ -185,7 +199,8 @@ pub struct Tokens {
 
 struct State {
     holders: Vec<Holder>,
-    anonymous: Option<Access>,
+    /// No tokens were configured at the start.
+    open: bool,
 }
 
 impl fmt::Debug for Tokens {
@@ -199,20 +214,16 @@ impl Tokens {
     /// loopback only.
     #[must_use]
     pub fn new(entries: Vec<TokenEntry>) -> Self {
-        let anonymous = entries.is_empty().then(|| {
-            let name = "anonymous@loopback".into();
-            let last_peer = AtomicU64::new(0);
-            Arc::new(Bearer { name, role: Role::Operator, pos_ids: BTreeSet::new(), last_peer })
-        });
-        Self { current: RwLock::new(Arc::new(State { holders: holders(entries), anonymous })) }
+        let open = entries.is_empty();
+        Self { current: RwLock::new(Arc::new(State { holders: holders(entries, &[]), open })) }
     }
 
     /// Puts others into force, from the next request on. Taking the last one away lets nobody in, it does not open
-    /// the door: that takes a start without tokens.
+    /// the door: that takes a start without tokens. Where a token was right from stays known as long as it is the same.
     pub fn replace(&self, entries: Vec<TokenEntry>) {
         let before = self.state();
-        let anonymous = before.anonymous.clone().filter(|_| entries.is_empty());
-        let next = Arc::new(State { holders: holders(entries), anonymous });
+        let open = before.open && entries.is_empty();
+        let next = Arc::new(State { holders: holders(entries, &before.holders), open });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
@@ -220,16 +231,22 @@ impl Tokens {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Everybody, if no tokens were configured at the start.
+    /// Whether everybody is let in: no tokens were configured at the start.
     #[must_use]
-    pub fn anonymous(&self) -> Option<Access> {
-        self.state().anonymous.clone()
+    pub fn are_none(&self) -> bool {
+        self.state().open
+    }
+
+    /// Whoever asks from there, if no tokens were configured at the start.
+    #[must_use]
+    pub fn anonymous(&self, peer: Option<Peer>) -> Option<Access> {
+        self.are_none().then(|| Arc::new(Bearer::anonymous(peer)))
     }
 
     /// Whose token it is, and its digest. `now` is the wall clock's: a token expires on a day that people named.
     #[must_use]
     pub fn find(&self, token: &[u8], now: Timestamp) -> Option<(TokenDigest, Access)> {
-        let digest = Sha256::digest(token).into();
+        let digest = digest(token);
         self.by_digest(&digest, now).filter(|_| !token.is_empty()).map(|bearer| (digest, bearer))
     }
 
@@ -259,19 +276,21 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&[u8]> {
     }
 }
 
-fn holders(entries: Vec<TokenEntry>) -> Vec<Holder> {
+fn holders(entries: Vec<TokenEntry>, before: &[Holder]) -> Vec<Holder> {
+    let known: HashMap<&TokenDigest, &Arc<Networks>> =
+        before.iter().map(|holder| (&holder.digest, &holder.bearer.networks)).collect();
     entries
         .into_iter()
         .filter(|entry| !entry.secret.is_empty())
-        .map(|entry| Holder {
-            digest: Sha256::digest(entry.secret.as_bytes()).into(),
-            expires: entry.expires,
-            bearer: Arc::new(Bearer {
+        .map(|entry| {
+            let digest = digest(entry.secret.as_bytes());
+            let bearer = Bearer {
                 name: entry.name,
                 role: entry.role,
                 pos_ids: entry.pos_ids.into_iter().collect(),
-                last_peer: AtomicU64::new(0),
-            }),
+                networks: known.get(&digest).map_or_else(Arc::default, |networks| Arc::clone(networks)),
+            };
+            Holder { digest, expires: entry.expires, bearer: Arc::new(bearer) }
         })
         .collect()
 }
@@ -320,7 +339,7 @@ mod tests {
         ] {
             assert_eq!(ask(&tokens, bad), None, "{bad}");
         }
-        assert!(bearer_token(&HeaderMap::new()).is_none() && tokens.anonymous().is_none());
+        assert!(bearer_token(&HeaderMap::new()).is_none() && tokens.anonymous(None).is_none());
     }
 
     #[test]
@@ -340,7 +359,35 @@ mod tests {
         assert_eq!((ask(&tokens, "Bearer old"), ask(&tokens, "Bearer new")), (None, Some(Role::Reader)));
         tokens.replace(Vec::new());
         assert_eq!(ask(&tokens, "Bearer new"), None);
-        assert!(tokens.anonymous().is_none());
+        assert!(tokens.anonymous(None).is_none());
+    }
+
+    fn peer(text: &str) -> Peer {
+        Peer(text.parse().unwrap())
+    }
+
+    #[test]
+    fn where_a_token_was_right_from_stays_known_while_others_are_replaced_and_is_forgotten_with_it() {
+        let tokens = Tokens::new(vec![entry("till", Role::Pos), entry("old", Role::Reader)]);
+        let knows = |secret: &str| tokens.find(secret.as_bytes(), NOW).unwrap().1.came_from(peer("10.0.0.1"));
+        for secret in ["till", "old"] {
+            assert!(!knows(secret));
+            tokens.find(secret.as_bytes(), NOW).unwrap().1.comes_from(peer("10.0.0.1"));
+        }
+        tokens.replace(vec![entry("new", Role::Reader), entry("till", Role::Pos)]);
+        assert!(knows("till") && !knows("new"));
+    }
+
+    #[test]
+    fn without_tokens_the_audit_names_the_machine_that_asked() {
+        let tokens = Tokens::new(Vec::new());
+        let name = |from: Option<&str>| tokens.anonymous(from.map(peer)).unwrap().actor().0;
+        assert_eq!(name(None), "anonymous@loopback");
+        for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(name(Some(here)), "anonymous@loopback", "{here}");
+        }
+        assert_eq!(name(Some("::ffff:10.0.0.7")), "anonymous@10.0.0.7");
+        assert_eq!(name(Some("2001:db8::7")), "anonymous@2001:db8::7");
     }
 
     #[test]

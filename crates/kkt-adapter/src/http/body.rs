@@ -61,7 +61,20 @@ pub async fn form<T>(
     }
 }
 
+/// All of the time that it takes, what is read and thrown away included, nothing has begun for this request.
 async fn read(parts: &Parts, body: Body, options: &HttpOptions) -> Result<Bytes, ApiError> {
+    let activity = parts.extensions.get::<Arc<Activity>>();
+    if let Some(activity) = activity {
+        activity.reads_body();
+    }
+    let bytes = receive(parts, body, options).await;
+    if let Some(activity) = activity {
+        activity.works();
+    }
+    bytes
+}
+
+async fn receive(parts: &Parts, body: Body, options: &HttpOptions) -> Result<Bytes, ApiError> {
     let max = options.body_bytes_max;
     let announced =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
@@ -72,15 +85,7 @@ async fn read(parts: &Parts, body: Body, options: &HttpOptions) -> Result<Bytes,
         }
         return Err(too_large(max));
     }
-    let activity = parts.extensions.get::<Arc<Activity>>();
-    if let Some(activity) = activity {
-        activity.reads_body();
-    }
-    let collected = tokio::time::timeout(options.body_timeout, collect(body, max, announced)).await;
-    if let Some(activity) = activity {
-        activity.works();
-    }
-    match collected {
+    match tokio::time::timeout(options.body_timeout, collect(body, max, announced)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(Broken::TooLarge(rest))) => {
             drain(rest).await;

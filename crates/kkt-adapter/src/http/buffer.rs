@@ -150,7 +150,8 @@ enum WorkerWord {
 #[derive(Serialize, JsonSchema)]
 pub struct Lane {
     device: DeviceId,
-    /// `idle`, `queued`, `sending`, `waiting` (for the breaker or after a failure), `stopped`.
+    /// `idle`, `queued`, `sending`, `waiting` (for the breaker or after a failure), `stopped` (until a person has decided about
+    /// a dead letter), `failed` (by a defect of the program, see `last_error`).
     state: &'static str,
     last_error: Option<String>,
     head: Option<Head>,

@@ -27,7 +27,7 @@ pub const CODES: &[Code] = &[
     code(StatusCode::FORBIDDEN, "role_not_enough", "the role of the token does not allow it"),
     code(StatusCode::FORBIDDEN, "foreign_till", "the token acts for other tills"),
     code(StatusCode::FORBIDDEN, "host_not_allowed", "the Host header names somebody else"),
-    code(StatusCode::FORBIDDEN, "foreign_origin", "a page of another origin asks for a change"),
+    code(StatusCode::FORBIDDEN, "foreign_origin", "a page of another origin asks"),
     code(StatusCode::NOT_FOUND, "not_found", "nothing by that name"),
     code(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the path does not know the method"),
     code(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time"),

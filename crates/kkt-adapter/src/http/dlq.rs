@@ -133,9 +133,8 @@ async fn change<T>(
     let changed = detached(async move {
         worker.ports.buffer.apply(entry.id, change).await?;
         worker.ports.observer.event(event);
-        if !resolve {
-            worker.ports.sync.wake(&entry.device);
-        }
+        // Also where it was closed: a lane that stops at dead letters goes on.
+        worker.ports.sync.wake(&entry.device);
         find(&worker, &entry.id.to_string(), &bearer).await
     })
     .await??;

@@ -3,12 +3,13 @@
 use super::{
     auth::{Access, Tokens, bearer_token},
     error::ApiError,
-    session::Sessions,
+    session::{SessionName, Sessions},
     throttle::{Peer, Throttle},
 };
 use crate::ports::{Clock, Monotonic};
 use axum::http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 /// The clocks at a request: time-outs take the one, dates that people named the other.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,23 @@ impl Now {
 /// SHA-256 of a secret.
 pub type Digest = [u8; 32];
 
+/// The digest of a secret.
+#[must_use]
+pub fn digest(secret: &[u8]) -> Digest {
+    Sha256::digest(secret).into()
+}
+
+/// By what a request was let in: asked again while its answer goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Pass {
+    /// No tokens are configured.
+    Everybody,
+    /// A token.
+    Token(Digest),
+    /// A session.
+    Session(SessionName),
+}
+
 /// What is remembered about those who ask.
 #[derive(Debug)]
 pub struct Door {
@@ -39,13 +57,13 @@ pub struct Door {
 }
 
 impl Door {
-    /// Nobody is known yet; an address may send so many wrong tokens in a row.
+    /// Nobody is known yet; an address may send so many wrong tokens in a row, and cookies may insist on TLS.
     #[must_use]
-    pub fn new(wrong_tokens_max: u32) -> Self {
-        Self { sessions: Sessions::default(), throttle: Throttle::new(wrong_tokens_max) }
+    pub fn new(wrong_tokens_max: u32, tls: bool) -> Self {
+        Self { sessions: Sessions::new(tls), throttle: Throttle::new(wrong_tokens_max) }
     }
 
-    /// Who asks. A token counts before a cookie.
+    /// Who asks, and by what. A token counts before a cookie.
     ///
     /// # Errors
     /// 401: neither, or none of ours; 429: too many wrong tokens from there.
@@ -55,18 +73,28 @@ impl Door {
         headers: &HeaderMap,
         peer: Option<Peer>,
         now: Now,
-    ) -> Result<Access, ApiError> {
-        if let Some(everybody) = tokens.anonymous() {
-            return Ok(everybody);
+    ) -> Result<(Pass, Access), ApiError> {
+        if let Some(everybody) = tokens.anonymous(peer) {
+            return Ok((Pass::Everybody, everybody));
         }
         if headers.contains_key(header::AUTHORIZATION) {
-            return match bearer_token(headers) {
-                Some(token) => self.by_token(tokens, token, peer, now).map(|(_, access)| access),
-                None => Err(unauthorized()),
-            };
+            let token = bearer_token(headers).ok_or_else(unauthorized)?;
+            let (digest, access) = self.by_token(tokens, token, peer, now)?;
+            return Ok((Pass::Token(digest), access));
         }
-        let token = self.sessions.token(headers, now.monotonic);
-        token.and_then(|token| tokens.by_digest(&token, now.wall)).ok_or_else(unauthorized)
+        let (name, token) = self.sessions.token(headers, now.monotonic).ok_or_else(unauthorized)?;
+        let access = tokens.by_digest(&token, now.wall).ok_or_else(unauthorized)?;
+        Ok((Pass::Session(name), access))
+    }
+
+    /// Whose pass it still is; `None`: it was taken away, has expired or was logged out. Asking keeps no session alive.
+    #[must_use]
+    pub fn still(&self, tokens: &Tokens, pass: &Pass, now: Now) -> Option<Access> {
+        match pass {
+            Pass::Everybody => tokens.anonymous(None),
+            Pass::Token(digest) => tokens.by_digest(digest, now.wall),
+            Pass::Session(name) => tokens.by_digest(&self.sessions.look(name, now.monotonic)?, now.wall),
+        }
     }
 
     /// The bearer of a token, and the token's digest.
@@ -96,8 +124,9 @@ impl Door {
                 Ok((digest, bearer))
             }
             None => {
-                self.throttle.failed(peer, now.monotonic);
-                tracing::warn!(peer = %peer.0, "a wrong token");
+                if self.throttle.failed(peer, &digest(token), now.monotonic) {
+                    tracing::warn!(peer = %peer.0, "a wrong token");
+                }
                 Err(unauthorized())
             }
         }

@@ -198,6 +198,10 @@ impl From<TillError> for ApiError {
             TillError::Cancelled(_) => conflict("receipt_cancelled"),
             TillError::State { .. } => conflict("wrong_state"),
             TillError::Shift(_) => conflict("shift_conflict"),
+            TillError::FiscalNumber { number, why } => {
+                let place = vec!["body".into(), "fiscal_doc_number".into()];
+                Self::fields(vec![FieldError::new("value_error", place, why, &number.into())])
+            }
             TillError::NotFound => Self::not_found(text),
             TillError::Stopping => Self::unavailable("stopping", text, RETRY_AFTER),
             TillError::Buffer(error) => error.into(),
@@ -210,7 +214,6 @@ impl From<BreakerError> for ApiError {
     fn from(error: BreakerError) -> Self {
         match error {
             BreakerError::NotFound(_) => Self::not_found(error.to_string()),
-            BreakerError::Buffer(error) => error.into(),
         }
     }
 }

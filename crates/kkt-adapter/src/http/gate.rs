@@ -1,5 +1,5 @@
-//! What every request passes, whatever its route. In this order: its id; the Host; for changes the origin and the
-//! content type; the token; the role. Then the handler, with a deadline and a net under its panics. Then the form of
+//! What every request passes, whatever its route. In this order: its id; the Host; the page it comes from; for changes
+//! the content type; the token; the role. Then the handler, with a deadline and a net under its panics. Then the form of
 //! errors, the headers of every answer, the count.
 
 use super::{
@@ -31,6 +31,8 @@ use uuid::Uuid;
 const NOTHING_ALLOWED: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The layer around all routes.
@@ -54,6 +56,9 @@ pub async fn gate(State(app): State<Shared>, mut request: Request, next: Next) -
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Nor may another page take an answer in as an image or a script, or keep a handle on a page of ours.
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_ALLOWED));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let took = app.ports.clock.monotonic().since(started);
@@ -99,21 +104,24 @@ fn admit(app: &App, route: &str, request: &mut Request) -> Result<(), ApiError> 
     let change = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
     if change {
         origin::check_origin(uri, headers, options.tls)?;
+    } else {
+        origin::check_page(headers)?;
     }
     let peer = request.extensions().get::<Peer>().copied();
-    let access = match app.door.who(&options.tokens, headers, peer, Now::of(&*app.ports.clock)) {
-        Ok(access) => Some(access),
+    let known = match app.door.who(&options.tokens, headers, peer, Now::of(&*app.ports.clock)) {
+        Ok(known) => Some(known),
         Err(_) if area == Some(Area::Page) => None,
         Err(error) => return Err(error),
     };
-    if let (Some(area), Some(access)) = (area, &access) {
+    if let (Some(area), Some((_, access))) = (area, &known) {
         access.enter(area, method)?;
     }
     // A method that the path does not know is told so, whatever it sends.
     if change && app.methods.contains(&(route, method.clone())) {
         origin::check_content_type(headers)?;
     }
-    if let Some(access) = access {
+    if let Some((pass, access)) = known {
+        request.extensions_mut().insert(pass);
         request.extensions_mut().insert(access);
     }
     Ok(())

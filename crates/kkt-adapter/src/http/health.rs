@@ -109,7 +109,7 @@ struct DatabaseHealth {
 #[derive(Serialize, JsonSchema)]
 struct SyncHealth {
     status: Health,
-    /// Lanes whose first document has not got through for ten minutes.
+    /// Lanes that need a person: the first document has not got through for ten minutes, or the lane is `stopped` or `failed`.
     stuck: Vec<Lane>,
 }
 

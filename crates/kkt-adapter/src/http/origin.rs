@@ -1,10 +1,14 @@
 //! What keeps web pages out (promise P10): a page in the shop's browser may send requests here, under a name of its
 //! own that leads to this machine (DNS rebinding) or from its own origin. So the `Host` must be one we answer to, and a
-//! change must come from no page or from our own.
+//! change must come from no page or from our own. Reads change nothing and no page gets to see their answers; where the
+//! browser says that a foreign page asks, they are refused all the same, lest it hold places of the stream of events.
 
 use super::error::ApiError;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Characters of a foreign `Host` that are repeated; no name is longer.
+const HOST_SHOWN_MAX: usize = 253;
 
 /// The names this adapter answers to, besides the loopback ones.
 #[derive(Debug, Clone, Default)]
@@ -63,14 +67,16 @@ fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
 /// # Errors
 /// 403.
 pub fn check_host(allowed: &AllowedHosts, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
-    match authority(uri, headers) {
-        Some(authority) if allowed.allows(authority) => Ok(()),
-        _ => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "host_not_allowed",
-            "the Host header must be a loopback name or one of server.allowed_hosts",
-        )),
+    let asked = authority(uri, headers);
+    if asked.is_some_and(|asked| allowed.allows(asked)) {
+        return Ok(());
     }
+    let came = match asked {
+        Some(asked) => format!("this one is \"{}\"", asked.chars().take(HOST_SHOWN_MAX).collect::<String>()),
+        None => "there must be exactly one".into(),
+    };
+    let text = format!("the Host header must be a loopback name or one of server.allowed_hosts; {came}");
+    Err(ApiError::new(StatusCode::FORBIDDEN, "host_not_allowed", text))
 }
 
 /// Refuses a change that a foreign page makes. With `tls` a page that came unencrypted is foreign too: anybody on its
@@ -79,10 +85,8 @@ pub fn check_host(allowed: &AllowedHosts, uri: &Uri, headers: &HeaderMap) -> Res
 /// # Errors
 /// 403.
 pub fn check_origin(uri: &Uri, headers: &HeaderMap, tls: bool) -> Result<(), ApiError> {
-    let foreign = |what: &str| {
-        let text = format!("a change must not come from a page of another origin ({what}); there is no CORS");
-        Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", text))
-    };
+    let foreign =
+        |what: &str| Err(foreign(format!("a change must not come from a page of another origin ({what})")));
     for origin in headers.get_all(header::ORIGIN) {
         let own = origin
             .to_str()
@@ -100,10 +104,31 @@ pub fn check_origin(uri: &Uri, headers: &HeaderMap, tls: bool) -> Result<(), Api
             return foreign("Origin");
         }
     }
-    match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
-        None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => foreign("Sec-Fetch-Site"),
+    if is_of_foreign_page(headers) { foreign("Sec-Fetch-Site") } else { Ok(()) }
+}
+
+/// Refuses a read that a foreign page makes. A person who follows a link from there is let in: that is a document of its
+/// own, which the page neither sees nor steers. Programs send none of these headers.
+///
+/// # Errors
+/// 403.
+pub fn check_page(headers: &HeaderMap) -> Result<(), ApiError> {
+    let says = |name: &str, value: &[u8]| headers.get(name).is_some_and(|said| said.as_bytes() == value);
+    let by_a_link = says("sec-fetch-mode", b"navigate") && says("sec-fetch-dest", b"document");
+    if is_of_foreign_page(headers) && !by_a_link {
+        return Err(foreign("a page of another origin may link here and not read (Sec-Fetch-Site)".into()));
     }
+    Ok(())
+}
+
+/// Whether the browser says that a page of another origin makes this request.
+fn is_of_foreign_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    !matches!(site, None | Some(b"same-origin" | b"none"))
+}
+
+fn foreign(what: String) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", format!("{what}; there is no CORS"))
 }
 
 fn same_authority(a: &str, b: &str, default_port: &str) -> bool {

@@ -116,6 +116,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::DELETE, ("/v1/session", Page), session::end, said::end_session),
         get("/", Page, pages::root, said::root),
         get("/docs", Page, dashboard::docs, said::docs),
+        get("/docs/{guide}", Page, dashboard::guides::guide, said::guide),
         get("/openapi.json", Read, openapi::openapi, said::openapi),
         get("/assets/{name}", Page, dashboard::asset, said::asset),
     ]
@@ -126,7 +127,7 @@ pub fn router(ports: HttpPorts) -> Router {
     let table = routes();
     let areas = table.iter().map(|route| (route.path, route.area)).collect();
     let methods = table.iter().map(|route| (route.path, route.method.clone())).collect();
-    let door = Door::new(ports.options.wrong_tokens_max);
+    let door = Door::new(ports.options.wrong_tokens_max, ports.options.tls);
     let app: Shared = Arc::new(App { ports, areas, methods, door });
     table
         .into_iter()

@@ -1,13 +1,18 @@
 //! Guessing tokens is slow: an address that sent too many wrong ones is not heard for a while.
 //!
-//! A token that has been right from the same address before passes all the same, so that one mistyped script on the
-//! shop's machine does not stop its tills.
+//! Those who sell there must not suffer for it. So a token that has been right from the same address before passes all the
+//! same, and the same wrong token again is no guess: a script that goes on with a replaced token stops nobody.
 
+use super::door::Digest;
 use crate::ports::Monotonic;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +20,13 @@ use std::{
 const FORGIVEN_AFTER: Duration = Duration::from_secs(3);
 /// Addresses remembered; beyond it the one with the fewest failures is forgotten.
 const ADDRESSES_MAX: usize = 1_024;
+/// Wrong tokens of an address that are known again, the latest ones: so many tills may stand behind one address and all
+/// go on with tokens that were replaced.
+const WRONG_MAX: usize = 32;
+/// A wrong token that is sent again and again gets a line in the log once in this time.
+const TOLD_EACH: Duration = Duration::from_secs(60);
+/// Networks that a token is known from: a till has one, an operator a few.
+const NETWORKS_MAX: usize = 8;
 
 /// Where a request came from; put into its extensions by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +46,52 @@ impl Peer {
     }
 }
 
+/// Networks that a token was right from, the latest few.
+#[derive(Debug, Default)]
+pub struct Networks {
+    /// Hashes; 0: none yet.
+    known: [AtomicU64; NETWORKS_MAX],
+    next: AtomicUsize,
+}
+
+impl Networks {
+    /// Whether it was right from there.
+    #[must_use]
+    pub fn has(&self, peer: Peer) -> bool {
+        let hash = hash(peer);
+        self.known.iter().any(|known| known.load(Ordering::Relaxed) == hash)
+    }
+
+    /// It was right from there.
+    pub fn note(&self, peer: Peer) {
+        if !self.has(peer) {
+            let place = self.next.fetch_add(1, Ordering::Relaxed) % NETWORKS_MAX;
+            self.known[place].store(hash(peer), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Never 0.
+fn hash(peer: Peer) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(peer.network()) | 1
+}
+
+/// A wrong token: the first bytes of its digest, and when the log last spoke of it.
 #[derive(Debug, Clone, Copy)]
+struct Wrong {
+    token: u64,
+    told: Monotonic,
+}
+
+#[derive(Debug)]
 struct Failures {
     count: u32,
     at: Monotonic,
+    wrong: VecDeque<Wrong>,
 }
 
 impl Failures {
-    fn left(self, now: Monotonic) -> u32 {
+    fn left(&self, now: Monotonic) -> u32 {
         let forgiven = now.since(self.at).as_millis() / FORGIVEN_AFTER.as_millis();
         self.count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX))
     }
@@ -70,8 +120,8 @@ impl Throttle {
         (failures.left(now) >= self.failures_max).then_some(FORGIVEN_AFTER)
     }
 
-    /// It sent a wrong one.
-    pub fn failed(&self, peer: Peer, now: Monotonic) {
+    /// It sent a wrong one. Answers whether that is worth a line in the log.
+    pub fn failed(&self, peer: Peer, token: &Digest, now: Monotonic) -> bool {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let network = peer.network();
         if table.len() >= ADDRESSES_MAX && !table.contains_key(&network) {
@@ -82,8 +132,23 @@ impl Throttle {
                 table.remove(&network);
             }
         }
-        let failures = table.entry(network).or_insert(Failures { count: 0, at: now });
-        *failures = Failures { count: failures.left(now).saturating_add(1).min(self.failures_max), at: now };
+        let none = || Failures { count: 0, at: now, wrong: VecDeque::new() };
+        let failures = table.entry(network).or_insert_with(none);
+        let token = u64::from_le_bytes(*token.first_chunk().expect("a digest has 32 bytes"));
+        if let Some(again) = failures.wrong.iter_mut().find(|wrong| wrong.token == token) {
+            let worth_a_line = now.since(again.told) >= TOLD_EACH;
+            if worth_a_line {
+                again.told = now;
+            }
+            return worth_a_line;
+        }
+        failures.count = failures.left(now).saturating_add(1).min(self.failures_max);
+        failures.at = now;
+        if failures.wrong.len() >= WRONG_MAX {
+            failures.wrong.pop_front();
+        }
+        failures.wrong.push_back(Wrong { token, told: now });
+        true
     }
 }
 
@@ -101,12 +166,25 @@ mod tests {
         Peer(text.parse().unwrap())
     }
 
+    fn digest(number: u32) -> Digest {
+        let mut digest = [0; 32];
+        digest[..4].copy_from_slice(&number.to_le_bytes());
+        digest
+    }
+
+    /// So many guesses.
+    fn guess(throttle: &Throttle, from: &str, guesses: std::ops::Range<u32>, now: Monotonic) {
+        for number in guesses {
+            assert!(throttle.failed(peer(from), &digest(number), now));
+        }
+    }
+
     #[test]
     fn an_address_is_not_heard_after_too_many_failures_and_heard_again_later() {
         let throttle = Throttle::new(FAILURES_MAX);
-        for _ in 0..FAILURES_MAX {
+        for number in 0..FAILURES_MAX {
             assert_eq!(throttle.wait(peer("10.0.0.1"), at(0)), None);
-            throttle.failed(peer("10.0.0.1"), at(0));
+            assert!(throttle.failed(peer("10.0.0.1"), &digest(number), at(0)));
         }
         assert!(throttle.wait(peer("10.0.0.1"), at(0)).is_some());
         assert!(throttle.wait(peer("::ffff:10.0.0.1"), at(0)).is_some(), "the same address in another dress");
@@ -118,7 +196,7 @@ mod tests {
     fn a_network_of_ipv6_addresses_counts_as_one() {
         let throttle = Throttle::new(FAILURES_MAX);
         for number in 0..FAILURES_MAX {
-            throttle.failed(peer(&format!("2001:db8::{number:x}")), at(0));
+            throttle.failed(peer(&format!("2001:db8::{number:x}")), &digest(number), at(0));
         }
         assert!(throttle.wait(peer("2001:db8::ffff"), at(0)).is_some());
         assert_eq!(throttle.wait(peer("2001:db8:1::1"), at(0)), None);
@@ -127,13 +205,41 @@ mod tests {
     #[test]
     fn the_table_is_bounded_and_keeps_those_who_try_hardest() {
         let throttle = Throttle::new(FAILURES_MAX);
-        for _ in 0..FAILURES_MAX {
-            throttle.failed(peer("10.9.9.9"), at(0));
-        }
+        guess(&throttle, "10.9.9.9", 0..FAILURES_MAX, at(0));
         for number in 0..5_000_u32 {
-            throttle.failed(Peer(std::net::Ipv4Addr::from(number).into()), at(0));
+            throttle.failed(Peer(std::net::Ipv4Addr::from(number).into()), &digest(0), at(0));
         }
         assert!(throttle.table.lock().unwrap().len() <= ADDRESSES_MAX);
         assert!(throttle.wait(peer("10.9.9.9"), at(0)).is_some());
+    }
+
+    #[test]
+    fn tokens_that_were_replaced_and_go_on_being_sent_are_no_guesses_and_do_not_fill_the_log() {
+        let throttle = Throttle::new(FAILURES_MAX);
+        let replaced = FAILURES_MAX - 1;
+        let mut lines = 0;
+        for second in 0..600 {
+            for number in 0..replaced {
+                lines += u32::from(throttle.failed(peer("10.0.0.1"), &digest(number), at(second)));
+            }
+            assert_eq!(throttle.wait(peer("10.0.0.1"), at(second)), None, "after {second} s");
+        }
+        assert_eq!(lines, replaced * 10, "a line a minute each");
+        // Guesses count beside them.
+        guess(&throttle, "10.0.0.1", 100..100 + FAILURES_MAX, at(600));
+        assert!(throttle.wait(peer("10.0.0.1"), at(600)).is_some());
+    }
+
+    #[test]
+    fn a_token_is_known_from_several_networks_and_from_no_more_than_a_few() {
+        let networks = Networks::default();
+        let from = |number: usize| peer(&format!("10.0.0.{number}"));
+        for _ in 0..3 {
+            (0..NETWORKS_MAX).for_each(|number| networks.note(from(number)));
+        }
+        assert!((0..NETWORKS_MAX).all(|number| networks.has(from(number))));
+        networks.note(from(NETWORKS_MAX));
+        assert_eq!((0..=NETWORKS_MAX).filter(|number| networks.has(from(*number))).count(), NETWORKS_MAX);
+        assert!(!networks.has(peer("192.168.0.1")));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        bilingual::together,
         document::{Confirmation, DocumentKind, FiscalDoc},
         entry::Entry,
         ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
@@ -148,7 +149,7 @@ impl<'a> EntryView<'a> {
             printed_at: entry.printed_at.map(Time),
             synced_at: entry.synced_at.map(Time),
             last_error: entry.last_error.as_deref(),
-            message: entry.notes.join(" "),
+            message: together(entry.notes.iter().map(String::as_str)),
             request_id: entry.request_id.as_ref().map(RequestId::as_str),
             fiscal,
             fiscal_doc: entry.fiscal.as_ref(),

@@ -7,10 +7,11 @@
 //! 3. An answer takes at most [`ANSWER_MAX`] bytes of memory.
 //! 4. A document goes to `base_url` and nowhere else: no redirect is followed, no proxy of the environment is used and
 //!    no request is sent again by the HTTP library.
-//! 5. A token is in no error, log or `Debug`.
+//! 5. A token is in no error, log or `Debug`. New ones hold from the next call on; a call on its way ends with the one
+//!    that it began with.
 //!
-//! TLS is rustls with the ring provider and the roots of the system, or those of `ofd.ca_file` alone; HTTP/1.1; no compression. What each failure means
-//! stands in [`super::classify`].
+//! TLS is rustls with the ring provider and the roots of the system, or those of `ofd.ca_file` alone; HTTP/1.1; no
+//! compression. What each failure means stands in [`super::classify`].
 
 use super::classify::{self, Answer};
 use crate::{
@@ -25,7 +26,12 @@ use reqwest::{
     Certificate, Client, RequestBuilder, Response, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 use tokio::time::{Instant, timeout_at};
 
 /// Largest answer that is read, in bytes.
@@ -45,14 +51,41 @@ pub struct HttpOfdOptions {
     pub base_url: String,
     /// Total time of a call.
     pub timeout: Duration,
-    /// Token for every device that has none of its own, and for the ping.
-    pub token: Option<String>,
-    /// Tokens of single devices.
-    pub device_tokens: BTreeMap<DeviceId, String>,
+    /// As whom.
+    pub tokens: OfdTokens,
     /// Whether it is a real OFD; `false` for a simulator.
     pub fiscal: bool,
     /// DER certificates to trust instead of the system's; none: the system's.
     pub roots: Vec<Vec<u8>>,
+}
+
+/// As whom the OFD is called. There is no `Debug`: these are secrets.
+#[derive(Clone, Default)]
+pub struct OfdTokens {
+    /// For every device that has none of its own, and for the ping.
+    pub common: Option<String>,
+    /// Those of single devices.
+    pub of_devices: BTreeMap<DeviceId, String>,
+}
+
+/// The tokens as they are sent.
+struct Bearers {
+    common: Option<HeaderValue>,
+    of_devices: BTreeMap<DeviceId, HeaderValue>,
+}
+
+impl Bearers {
+    fn new(tokens: &OfdTokens) -> Result<Self, HttpOfdError> {
+        let of_device = |(device, token): (&DeviceId, &String)| Ok((device.clone(), bearer(token)?));
+        Ok(Self {
+            common: tokens.common.as_deref().map(bearer).transpose()?,
+            of_devices: tokens.of_devices.iter().map(of_device).collect::<Result<_, HttpOfdError>>()?,
+        })
+    }
+
+    fn of(&self, device: &DeviceId) -> Option<&HeaderValue> {
+        self.of_devices.get(device).or(self.common.as_ref())
+    }
 }
 
 /// Why there is no client.
@@ -76,8 +109,7 @@ pub struct HttpOfd {
     receipt: Url,
     health: Url,
     timeout: Duration,
-    token: Option<HeaderValue>,
-    device_tokens: BTreeMap<DeviceId, HeaderValue>,
+    bearers: RwLock<Arc<Bearers>>,
     fiscal: bool,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
@@ -112,16 +144,25 @@ impl HttpOfd {
             health: url("/ofd/v1/health")?,
             receipt,
             timeout: options.timeout,
-            token: options.token.as_deref().map(bearer).transpose()?,
-            device_tokens: options
-                .device_tokens
-                .iter()
-                .map(|(device, token)| Ok((device.clone(), bearer(token)?)))
-                .collect::<Result<_, HttpOfdError>>()?,
+            bearers: RwLock::new(Arc::new(Bearers::new(&options.tokens)?)),
             fiscal: options.fiscal,
             clock,
             observer,
         })
+    }
+
+    /// Puts other tokens into force.
+    ///
+    /// # Errors
+    /// [`HttpOfdError::Token`]; then the former ones stay.
+    pub fn set_tokens(&self, tokens: &OfdTokens) -> Result<(), HttpOfdError> {
+        let bearers = Arc::new(Bearers::new(tokens)?);
+        *self.bearers.write().unwrap_or_else(PoisonError::into_inner) = bearers;
+        Ok(())
+    }
+
+    fn bearers(&self) -> Arc<Bearers> {
+        Arc::clone(&self.bearers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends, and reads what comes, all before the deadline.
@@ -164,8 +205,7 @@ impl OfdClient for HttpOfd {
             // Also of documents that no till asked for, so that both logs can be laid side by side.
             .header("x-request-id", document.request_id.as_ref().map_or(id.as_str(), RequestId::as_str))
             .body(document.wire.clone());
-        let token = self.device_tokens.get(&document.device).or(self.token.as_ref());
-        let outcome = match self.call(request, token).await {
+        let outcome = match self.call(request, self.bearers().of(&document.device)).await {
             Ok(answer) => classify::submitted(document, &answer, self.clock.wall()),
             Err(error) => Err(error),
         };
@@ -176,7 +216,7 @@ impl OfdClient for HttpOfd {
 
     /// Not reported to the observer: its figures are of documents.
     async fn ping(&self) -> Result<(), OfdError> {
-        match self.call(self.client.get(self.health.clone()), self.token.as_ref()).await {
+        match self.call(self.client.get(self.health.clone()), self.bearers().common.as_ref()).await {
             Ok(answer) => classify::pinged(&answer, self.clock.wall()),
             // Nothing was sent that could have been counted.
             Err(OfdError::Ambiguous(reason)) => Err(unavailable(reason)),

@@ -4,4 +4,4 @@ pub mod classify;
 mod http;
 mod retry_after;
 
-pub use http::{ANSWER_MAX, HttpOfd, HttpOfdError, HttpOfdOptions};
+pub use http::{ANSWER_MAX, HttpOfd, HttpOfdError, HttpOfdOptions, OfdTokens};

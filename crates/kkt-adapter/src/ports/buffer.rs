@@ -14,6 +14,10 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 /// change is on stable storage. Dropping it does not take the write back.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, BufferError>> + Send + 'static>>;
 
+/// [`Buffer::next`] ends once the documents it gives have so many bytes to send: so a lane holds no more than this and one
+/// document, whatever the documents are like. A page of receipts of the usual size is smaller.
+pub const NEXT_BYTES: usize = 128 * 1_024;
+
 /// Why the buffer did not do it, sorted by what the caller must do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -161,13 +165,14 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// How full the buffer is, in percent with two decimals, never rounded up to 100.
+    /// How full the buffer is, in percent with two decimals, never rounded up to 100; 100 too when documents of our own
+    /// are past the capacity.
     #[must_use]
     pub fn percent_full(&self) -> f64 {
         if self.capacity == 0 {
             return 100.0;
         }
-        let hundredths = u128::from(self.used) * 10_000 / u128::from(self.capacity);
+        let hundredths = u128::from(self.used.min(self.capacity)) * 10_000 / u128::from(self.capacity);
         hundredths as f64 / 100.0
     }
 
@@ -207,6 +212,13 @@ pub trait Buffer: Send + Sync + 'static {
     /// [`BufferError::Full`], [`BufferError::Failed`].
     fn reserve(&self) -> Result<Place, BufferError>;
 
+    /// Reserves a place for a document of our own (a shift's opening or closing), past the capacity and the floor of free
+    /// disk: without it what is in the buffer could not be printed, and never leave it. How far past is bounded.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    fn reserve_own(&self) -> Result<Place, BufferError>;
+
     /// Stores a document as `accepted`, or straight as `printing` (both steps in one transaction, both audited),
     /// if `print_now`.
     fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended>;
@@ -227,8 +239,9 @@ pub trait Buffer: Send + Sync + 'static {
     /// A page of documents.
     async fn list(&self, filter: ListFilter) -> Result<ListPage, BufferError>;
 
-    /// The printed documents of a device in ФД order, those after `after_fd` only; at most `limit`. A requeued
-    /// document may have a lower ФД number than ones already sent: it is found by asking from the start again.
+    /// The printed documents of a device in ФД order, those after `after_fd` only; at most `limit`, and none after the
+    /// one with which they come to [`NEXT_BYTES`]. A requeued document may have a lower ФД number than ones already sent:
+    /// it is found by asking from the start again.
     async fn next(
         &self,
         device: &DeviceId,

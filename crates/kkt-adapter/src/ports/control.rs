@@ -34,12 +34,15 @@ pub struct SyncBusy;
 /// The state of a lane that waits for a person's decision on a dead document.
 pub const STOPPED: &str = "stopped";
 
+/// The state of a lane that a defect of the program keeps from sending; its last error says which.
+pub const FAILED: &str = "failed";
+
 /// One lane, for people.
 #[derive(Debug, Clone)]
 pub struct LaneView {
     /// The device whose documents travel in it.
     pub device: DeviceId,
-    /// `idle`, `sending`, `waiting` (for the breaker or after a failure), `stopped`.
+    /// `idle`, `queued`, `sending`, `waiting` (for the breaker or after a failure), `stopped`, `failed`.
     pub state: &'static str,
     /// The last failure.
     pub last_error: Option<String>,
@@ -48,10 +51,10 @@ pub struct LaneView {
 }
 
 impl LaneView {
-    /// Whether a person must look: it is stopped, or its head is stuck.
+    /// Whether a person must look: it is stopped, has failed, or its head is stuck.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
-        self.state == STOPPED || self.head.is_some_and(|head| head.is_stuck)
+        self.state == STOPPED || self.state == FAILED || self.head.is_some_and(|head| head.is_stuck)
     }
 }
 
@@ -188,9 +191,6 @@ pub enum BreakerError {
     /// No breaker of this key.
     #[error("no breaker {0:?}; the keys are ofd and device:<id>")]
     NotFound(String),
-    /// The audit could not be written, so nothing was done.
-    #[error(transparent)]
-    Buffer(#[from] super::BufferError),
 }
 
 /// The breakers, for people.
@@ -205,7 +205,8 @@ pub trait BreakerControl: Send + Sync + 'static {
     /// One by its key.
     fn breaker(&self, key: &str) -> Option<BreakerView>;
 
-    /// Carries out a command and writes it to the audit.
+    /// Carries out a command and writes it to the audit. If the buffer does not take that, the command holds all the same,
+    /// and the log has who and why: else a buffer in trouble would keep people from leaving the OFD alone.
     ///
     /// # Errors
     /// [`BreakerError`].

@@ -19,7 +19,7 @@ pub enum Event {
         /// From where to where, by which rule, who and why.
         explanation: Box<Explanation>,
     },
-    /// A person commanded a breaker; its audit line is on stable storage.
+    /// A person commanded a breaker.
     Command {
         /// `ofd`, `device:<id>`.
         key: String,

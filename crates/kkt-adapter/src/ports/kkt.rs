@@ -108,6 +108,13 @@ pub trait KktFleet: Send + Sync + 'static {
     /// [`KktError::Failed`] if no device is configured for the till and none may be made, with the text for the till.
     fn device_of(&self, pos_id: &PosId) -> Result<DeviceId, KktError>;
 
+    /// Whether there is such a device already. A virtual one is made at its first use, and a question is no use: what
+    /// only reads asks this before it asks for the [`driver`](Self::driver).
+    fn exists(&self, device: &DeviceId) -> bool {
+        let _ = device;
+        true
+    }
+
     /// The driver of a device, made and opened at first use.
     ///
     /// # Errors

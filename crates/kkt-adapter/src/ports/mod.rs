@@ -15,12 +15,13 @@ mod ofd;
 mod till;
 
 pub use buffer::{
-    Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, Pending, Place, Stats, StoreHealth,
+    Appended, Buffer, BufferError, Counts, ListFilter, ListPage, Lookup, NEXT_BYTES, Pending, Place, Stats,
+    StoreHealth,
 };
 pub use clock::{Clock, Monotonic, SteadyWall};
 pub use control::{
-    BreakerCommand, BreakerControl, BreakerError, BreakerView, LaneHead, LaneView, NetworkStatus, STOPPED,
-    SyncBusy, SyncControl, SyncReport, WorkerView,
+    BreakerCommand, BreakerControl, BreakerError, BreakerView, FAILED, LaneHead, LaneView, NetworkStatus,
+    STOPPED, SyncBusy, SyncControl, SyncReport, WorkerView,
 };
 pub use event::Event;
 pub use heartbeat::{HeartbeatStatus, HeartbeatView, LinkState, NoHeartbeat};

@@ -52,6 +52,14 @@ pub enum TillError {
         /// What to do instead.
         hint: &'static str,
     },
+    /// Give up: the ФД number cannot be this document's.
+    #[error("ФД {number} cannot be this document's: {why}")]
+    FiscalNumber {
+        /// The number given.
+        number: u32,
+        /// Why not, and what is allowed.
+        why: String,
+    },
     /// Give up: there is no such receipt.
     #[error("no such receipt")]
     NotFound,
@@ -115,7 +123,8 @@ pub trait Till: Send + Sync + 'static {
     /// A person decides on a `print_unknown` document.
     ///
     /// # Errors
-    /// [`TillError::State`] if it is not one.
+    /// [`TillError::State`] if it is not one; [`TillError::FiscalNumber`] if the number read off the paper is another
+    /// document's, or far from all that are known of its ФН.
     async fn decide(
         &self,
         id: ReceiptId,

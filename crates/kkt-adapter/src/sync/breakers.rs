@@ -19,7 +19,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 use tokio::sync::Notify;
@@ -40,6 +40,17 @@ struct Forced {
     command: u64,
     until: Timestamp,
 }
+
+/// What a person freed by a command or by new numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Freed {
+    Endpoint,
+    Device(DeviceId),
+    /// The open times of all may be shorter now.
+    All,
+}
+
+type OnFreed = Box<dyn Fn(&Freed) + Send + Sync>;
 
 /// The adapter's clock as the breakers take it: one time for deadlines and for the pauses of the lanes.
 struct Time(AssertUnwindSafe<Arc<dyn Clock>>);
@@ -73,7 +84,12 @@ pub struct Breakers {
     buffer: Arc<dyn Buffer>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
-    forced: Arc<Mutex<(u64, BTreeMap<String, Forced>)>>,
+    /// Held over a command and the note of it, so that both have one order.
+    commands: Mutex<()>,
+    forced: Mutex<(u64, BTreeMap<String, Forced>)>,
+    on_freed: OnceLock<OnFreed>,
+    /// For the timers of what is forced.
+    me: Weak<Self>,
 }
 
 impl Breakers {
@@ -103,15 +119,19 @@ impl Breakers {
             tell(&*of_devices, event);
         });
         let devices = Registry::builder(of_each);
-        Ok(Arc::new(Self {
-            endpoint: endpoint.build()?,
-            devices: devices.max_keys(DEVICES_MAX).build()?,
+        let (endpoint, devices) = (endpoint.build()?, devices.max_keys(DEVICES_MAX).build()?);
+        Ok(Arc::new_cyclic(|me| Self {
+            endpoint,
+            devices,
             pos_of,
             changed,
             buffer,
             clock,
             observer,
-            forced: Arc::default(),
+            commands: Mutex::default(),
+            forced: Mutex::default(),
+            on_freed: OnceLock::new(),
+            me: me.clone(),
         }))
     }
 
@@ -122,7 +142,20 @@ impl Breakers {
     pub fn set_config(&self, config: Config) -> Result<(), ConfigError> {
         let config = config.on_drop(OnDrop::FailureAfter(DROP_IS_FAILURE_AFTER));
         self.endpoint.set_config(config.clone())?;
-        self.devices.set_config(config)
+        self.devices.set_config(config)?;
+        self.free(&Freed::All);
+        Ok(())
+    }
+
+    /// From now on `told` hears what people free. The first one stays.
+    pub(super) fn on_freed(&self, told: OnFreed) {
+        let _ = self.on_freed.set(told);
+    }
+
+    fn free(&self, freed: &Freed) {
+        if let Some(told) = self.on_freed.get() {
+            told(freed);
+        }
     }
 
     pub(super) fn ofd(&self) -> &CircuitBreaker {
@@ -162,8 +195,32 @@ impl Breakers {
         }
     }
 
+    /// Carries out a command.
+    fn carry_out(
+        &self,
+        key: &str,
+        breaker: &CircuitBreaker,
+        command: &BreakerCommand,
+        by: &Actor,
+        why: String,
+    ) {
+        let _in_order = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        self.note_command(key, command);
+        let hand = breaker.by(by.0.clone());
+        match command {
+            BreakerCommand::ForceOpen { .. } => return drop(hand.force_open(why)),
+            BreakerCommand::ForceClosed => drop(hand.force_closed(why)),
+            BreakerCommand::Release => drop(hand.release(why)),
+            BreakerCommand::Reset => drop(hand.reset(why)),
+        }
+        match device_of(key) {
+            Some(device) => self.free(&Freed::Device(device)),
+            None => self.free(&Freed::Endpoint),
+        }
+    }
+
     /// Notes that this is the latest command; for a forced state with an end, starts its timer.
-    fn note_command(&self, key: &str, breaker: &CircuitBreaker, command: &BreakerCommand) {
+    fn note_command(&self, key: &str, command: &BreakerCommand) {
         let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
         forced.0 += 1;
         let number = forced.0;
@@ -172,21 +229,53 @@ impl Breakers {
         let span = SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX);
         let until = self.clock.wall().checked_add(span).unwrap_or(Timestamp::MAX);
         forced.1.insert(key.to_owned(), Forced { command: number, until });
-        let (key, breaker, time, all) = (key.to_owned(), breaker.clone(), *time, self.forced.clone());
+        let (breakers, key, time) = (self.me.clone(), key.to_owned(), *time);
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
-            let mut forced = all.lock().unwrap_or_else(PoisonError::into_inner);
-            if forced.1.get(&key).is_some_and(|entry| entry.command == number) {
-                forced.1.remove(&key);
-                drop(forced);
-                breaker.by("system").release("its time was over");
+            if let Some(breakers) = breakers.upgrade() {
+                breakers.time_is_over(&key, number);
             }
         });
+    }
+
+    /// Releases what command `number` has forced, unless there was a later one.
+    fn time_is_over(&self, key: &str, number: u64) {
+        let _in_order = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
+            if forced.1.get(key).is_none_or(|entry| entry.command != number) {
+                return;
+            }
+            forced.1.remove(key);
+        }
+        let Some(breaker) = self.named(key) else { return };
+        drop(breaker.by("system").release("its time was over"));
+        // A pause that the OFD asked for stays: nobody has decided about it.
+        if let Some(device) = device_of(key) {
+            self.free(&Freed::Device(device));
+        }
+    }
+
+    /// Writes a command that was carried out to the audit. A buffer that cannot take it must not keep a person from
+    /// commanding: then the log is all there is of it.
+    async fn write_down(&self, audit: AuditEvent) {
+        let AuditEvent { subject, action, actor, detail, .. } = audit.clone();
+        if let Err(error) = self.buffer.record(audit).await {
+            tracing::error!(
+                subject, action, by = actor.0, why = detail, %error, alarm = "audit_lost",
+                "this command was carried out and cannot be written to the audit"
+            );
+        }
     }
 }
 
 fn device_key(device: &DeviceId) -> String {
     format!("device:{device}")
+}
+
+/// The device of a key; `None`: it is the endpoint's.
+fn device_of(key: &str) -> Option<DeviceId> {
+    key.strip_prefix("device:")?.parse().ok()
 }
 
 fn wall(time: SystemTime) -> Timestamp {
@@ -249,22 +338,11 @@ impl BreakerControl for Breakers {
             actor: by.clone(),
             detail: why.clone(),
         };
-        self.buffer.record(audit).await?;
-        let happened = Happening::Command {
-            key: key.to_owned(),
-            command: command.as_str(),
-            by: by.clone(),
-            why: why.clone(),
-        };
-        self.observer.event(happened);
-        let hand = breaker.by(by.0);
-        self.note_command(key, &breaker, &command);
-        match command {
-            BreakerCommand::ForceOpen { .. } => drop(hand.force_open(why)),
-            BreakerCommand::ForceClosed => drop(hand.force_closed(why)),
-            BreakerCommand::Release => drop(hand.release(why)),
-            BreakerCommand::Reset => drop(hand.reset(why)),
-        }
+        let (name, person, reason) = (command.as_str(), by.clone(), why.clone());
+        let event = Happening::Command { key: key.to_owned(), command: name, by: person, why: reason };
+        self.observer.event(event);
+        self.carry_out(key, &breaker, &command, &by, why);
+        self.write_down(audit).await;
         Ok(self.view(key, &breaker))
     }
 }

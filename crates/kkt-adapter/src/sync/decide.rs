@@ -6,6 +6,9 @@
 //! | `Rejected` | success: it is alive | success | dead | goes on, or stops |
 //! | `Unauthorised` | success: it is alive | failure | untouched | pauses |
 //! | `Unavailable`, `Ambiguous` | failure | ignored | charged only if the endpoint accepted another document since its previous try | pauses |
+//!
+//! A `Retry-After` holds everybody, as it is the OFD's. Where the document is charged it holds that document alone: the OFD
+//! takes others meanwhile, and one device's trouble must not delay them (P5).
 
 use super::options::{OnRejected, RETRY_AFTER_MAX, SyncOptions};
 use crate::{
@@ -41,6 +44,8 @@ pub(super) struct Decision {
     pub device: Verdict,
     /// For the buffer; `None`: nothing changed.
     pub settle: Option<SendOutcome>,
+    /// The OFD asked not to be sent this document before so long.
+    pub hold: Option<Duration>,
     pub lane: LaneNext,
 }
 
@@ -67,12 +72,14 @@ pub(super) fn decide(
             endpoint: Verdict::Success,
             device: Verdict::Success,
             settle: Some(SendOutcome::Synced(confirmation.clone())),
+            hold: None,
             lane: LaneNext::GoOn,
         },
         Err(OfdError::Rejected { .. }) => Decision {
             endpoint: Verdict::Success,
             device: Verdict::Success,
             settle: Some(SendOutcome::Dead { error: text(result) }),
+            hold: None,
             lane: match options.on_rejected {
                 OnRejected::Park => LaneNext::GoOn,
                 OnRejected::Stop => LaneNext::Stop,
@@ -82,6 +89,7 @@ pub(super) fn decide(
             endpoint: Verdict::Success,
             device: Verdict::Failure { retry_after: None },
             settle: None,
+            hold: None,
             lane: LaneNext::Pause(options.retry_after),
         },
         Err(OfdError::Unavailable { retry_after, .. }) => {
@@ -115,7 +123,14 @@ fn failed(
         (true, false, _) => LaneNext::Pause(options.backoff(charged)),
         (false, ..) => LaneNext::Pause(options.retry_after),
     };
-    Decision { endpoint: Verdict::Failure { retry_after }, device: Verdict::Ignored, settle, lane }
+    let (of_all, hold) = if own_fault { (None, retry_after) } else { (retry_after, None) };
+    Decision {
+        endpoint: Verdict::Failure { retry_after: of_all },
+        device: Verdict::Ignored,
+        settle,
+        hold: hold.filter(|_| !dead),
+        lane,
+    }
 }
 
 fn text(result: &Result<Confirmation, OfdError>) -> String {
@@ -195,10 +210,23 @@ mod tests {
         });
         let decision = decide(&SyncOptions::default(), Tries::default(), 0, &asked);
         assert_eq!(decision.endpoint, Verdict::Failure { retry_after: Some(RETRY_AFTER_MAX) });
-        // Also where the document dies of it and its lane goes on: everybody waits.
+        assert_eq!(decision.hold, None, "everybody waits");
+    }
+
+    // P5
+    #[test]
+    fn a_retry_after_for_a_document_that_fails_while_others_pass_holds_that_document_alone() {
+        let asked = Err(OfdError::Unavailable {
+            reason: "503".into(),
+            retry_after: Some(Duration::from_secs(86_400)),
+        });
+        let decision = decide(&SyncOptions::default(), tried(2, Some(7)), 8, &asked);
+        assert_eq!(decision.endpoint, Verdict::Failure { retry_after: None });
+        assert_eq!(decision.hold, Some(RETRY_AFTER_MAX));
+        // The document dies of it: what is behind it was asked nothing of.
         let dying = decide(&SyncOptions::default(), tried(19, Some(7)), 8, &asked);
-        assert_eq!(dying.lane, LaneNext::GoOn);
-        assert_eq!(dying.endpoint, Verdict::Failure { retry_after: Some(RETRY_AFTER_MAX) });
+        assert_eq!((dying.lane, dying.hold), (LaneNext::GoOn, None));
+        assert_eq!(dying.endpoint, Verdict::Failure { retry_after: None });
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! 1. At most `lanes_max` admissions are out at once.
 //! 2. An admission carries a permit of the endpoint's breaker, so an OPEN breaker admits nobody and a
 //!    HALF_OPEN one no more than its probes.
-//! 3. Lanes whose last send did not fail go first, each group in the order of arrival.
+//! 3. Lanes go in the order of arrival, so that none starves. Only as probes, while HALF_OPEN, those go first whose
+//!    last send the endpoint did not fail.
 //! 4. When nobody waits, a HALF_OPEN breaker is probed by `ping`, so that it closes without a sale.
+//! 5. A place that is given back, however its lane ended, is noticed at once.
 
 use crate::ports::{OfdClient, OfdError};
 use circuit_breaker::{CircuitBreaker, Permit, State};
@@ -22,8 +24,21 @@ use tokio::{
 /// The right to send one document now.
 pub(super) struct Admission {
     pub permit: Permit,
-    /// A place among the lanes that send at once.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place,
+}
+
+/// A place among the lanes that send at once; whoever waits for one is told when it is dropped.
+pub(super) struct Place {
+    place: Option<OwnedSemaphorePermit>,
+    changed: Arc<Notify>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Given back first, or whoever is told finds it taken.
+        drop(self.place.take());
+        self.changed.notify_one();
+    }
 }
 
 #[derive(Default)]
@@ -33,6 +48,23 @@ struct Queue {
     arrivals: u64,
     /// Nobody is admitted before: the OFD asked for a pause.
     not_before: Option<Instant>,
+    /// Nobody is admitted any more.
+    is_closed: bool,
+}
+
+impl Queue {
+    /// Who is next.
+    fn first(&self, is_probing: bool) -> Option<(bool, u64)> {
+        let (well, failed) = ((false, 0)..(true, 0), (true, 0)..);
+        let well = self.waiting.range(well).next().map(|(key, _)| *key);
+        let failed = self.waiting.range(failed).next().map(|(key, _)| *key);
+        if is_probing { well.or(failed) } else { well.into_iter().chain(failed).min_by_key(|key| key.1) }
+    }
+
+    /// Whether nobody is to be admitted now, whatever the breaker says.
+    fn is_held(&self) -> bool {
+        self.is_closed || self.not_before.is_some_and(|until| until > Instant::now())
+    }
 }
 
 /// The gate; cheap to share.
@@ -81,7 +113,7 @@ impl Gate {
     pub fn try_enter(&self) -> Option<Admission> {
         let free = {
             let queue = self.lock();
-            queue.waiting.is_empty() && queue.not_before.is_none()
+            queue.waiting.is_empty() && !queue.is_held()
         };
         if !free || !self.lets_all_through() {
             return None;
@@ -91,8 +123,7 @@ impl Gate {
 
     /// A permit for the next document of a lane that has its place already.
     pub fn try_next(&self) -> Option<Permit> {
-        let held = self.lock().not_before.is_some();
-        if held || !self.lets_all_through() {
+        if self.lock().is_held() || !self.lets_all_through() {
             return None;
         }
         self.breaker.try_acquire().ok()
@@ -111,8 +142,7 @@ impl Gate {
     /// since. `None`: back to the queue.
     pub fn renew(&self, old: Permit) -> Option<Permit> {
         old.cancel();
-        let is_held = self.lock().not_before.is_some_and(|until| until > Instant::now());
-        if is_held { None } else { self.breaker.try_acquire().ok() }
+        if self.lock().is_held() { None } else { self.breaker.try_acquire().ok() }
     }
 
     /// Nobody is admitted for so long: the OFD asked for it.
@@ -124,14 +154,25 @@ impl Gate {
         }
     }
 
-    /// An admission has ended, or the breaker changed: look who is next.
-    pub fn notify(&self) {
+    /// A person wants it tried now: the pause that the OFD asked for is over.
+    pub fn release(&self) {
+        self.lock().not_before = None;
         self.changed.notify_one();
+    }
+
+    /// Nobody is admitted any more.
+    pub fn close(&self) {
+        self.lock().is_closed = true;
     }
 
     /// Whether the breaker lets nobody through at present.
     pub fn is_shut(&self) -> bool {
         matches!(self.breaker.state(), State::Open | State::ForcedOpen)
+    }
+
+    /// Whether nobody gets through at present because the OFD asked for a pause.
+    pub fn is_held(&self) -> bool {
+        self.lock().is_held()
     }
 
     /// Admits those who wait, for ever.
@@ -157,6 +198,9 @@ impl Gate {
         loop {
             let mut queue = self.lock();
             queue.waiting.retain(|_, sender| !sender.is_closed());
+            if queue.is_closed {
+                return None;
+            }
             if let Some(until) = queue.not_before {
                 let now = Instant::now();
                 if until > now {
@@ -170,7 +214,9 @@ impl Gate {
             }
             match self.admit() {
                 Ok(admission) => {
-                    if let Some((_, sender)) = queue.waiting.pop_first()
+                    let is_probing = self.breaker.state() == State::HalfOpen;
+                    let first = queue.first(is_probing);
+                    if let Some(sender) = first.and_then(|key| queue.waiting.remove(&key))
                         && let Err(unwanted) = sender.send(admission)
                     {
                         unwanted.permit.cancel();
@@ -185,6 +231,7 @@ impl Gate {
     fn admit(&self) -> Result<Admission, Option<Duration>> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| None)?;
         let permit = self.breaker.try_acquire().map_err(|rejected| Some(rejected.retry_after()))?;
+        let place = Place { place: Some(place), changed: Arc::clone(&self.changed) };
         Ok(Admission { permit, place })
     }
 
@@ -197,7 +244,11 @@ impl Gate {
                 };
                 let gate = self.clone();
                 tokio::spawn(async move {
-                    match gate.client.ping().await {
+                    let client = Arc::clone(&gate.client);
+                    // In a task of its own, so that a panic is an outcome like any other.
+                    let answer = tokio::spawn(async move { client.ping().await }).await;
+                    let panicked = |_| Err(OfdError::Ambiguous("the ping ended in a panic".into()));
+                    match answer.unwrap_or_else(panicked) {
                         Ok(()) => permit.success(),
                         Err(ref error @ OfdError::Unavailable { retry_after, .. }) => {
                             permit.failure_with(retry_after, error);
@@ -205,7 +256,7 @@ impl Gate {
                         Err(OfdError::Ambiguous(reason)) => permit.failure_with(None, reason),
                         Err(OfdError::Unauthorised(_) | OfdError::Rejected { .. }) => permit.success(),
                     }
-                    gate.notify();
+                    gate.changed.notify_one();
                 });
                 // The ping's end tells; this is the net below it.
                 Some(Duration::from_secs(1))
@@ -232,7 +283,10 @@ mod tests {
     use super::*;
     use crate::domain::document::{Confirmation, Outgoing};
 
-    struct Silent;
+    /// Answers a ping, or dies of it.
+    struct Silent {
+        panics: bool,
+    }
 
     #[async_trait::async_trait]
     impl OfdClient for Silent {
@@ -240,6 +294,7 @@ mod tests {
             std::future::pending().await
         }
         async fn ping(&self) -> Result<(), OfdError> {
+            assert!(!self.panics, "a defect that the test wants");
             Ok(())
         }
         fn fiscal(&self) -> bool {
@@ -249,7 +304,7 @@ mod tests {
 
     fn gate() -> Gate {
         let breaker = CircuitBreaker::builder().failure_threshold(1).build().unwrap();
-        Gate::new(breaker, Arc::new(Silent), 4, Arc::default())
+        Gate::new(breaker, Arc::new(Silent { panics: false }), 4, Arc::default())
     }
 
     // P6
@@ -271,5 +326,74 @@ mod tests {
         assert!(gate.renew(admitted.permit).is_none());
         tokio::time::advance(Duration::from_secs(31)).await;
         assert!(gate.renew(gate.breaker.try_acquire().unwrap()).is_some());
+    }
+
+    /// A gate with one place, which is taken, and two that wait: the first one's last send failed.
+    async fn failed_and_well(gate: &Arc<Gate>) -> (Admission, [tokio::task::JoinHandle<Admission>; 2]) {
+        let taken = gate.enter(false).await;
+        let wait = |failed_last| {
+            let gate = Arc::clone(gate);
+            tokio::spawn(async move { gate.enter(failed_last).await })
+        };
+        let failed = wait(true);
+        until_waiting(gate, 1).await;
+        let well = wait(false);
+        until_waiting(gate, 2).await;
+        (taken, [failed, well])
+    }
+
+    async fn until_waiting(gate: &Gate, count: usize) {
+        while gate.lock().waiting.len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn gate_of_one_place() -> (Arc<Gate>, circuit_breaker::ManualClock) {
+        gate_that_runs(Silent { panics: false })
+    }
+
+    fn gate_that_runs(client: Silent) -> (Arc<Gate>, circuit_breaker::ManualClock) {
+        let clock = circuit_breaker::ManualClock::new();
+        let breaker = CircuitBreaker::builder().failure_threshold(1).clock(clock.clone()).build().unwrap();
+        let gate = Arc::new(Gate::new(breaker, Arc::new(client), 1, Arc::default()));
+        tokio::spawn(Arc::clone(&gate).run());
+        (gate, clock)
+    }
+
+    // P5
+    #[tokio::test(start_paused = true)]
+    async fn who_failed_last_has_its_turn_in_the_order_of_arrival() {
+        let (gate, _) = gate_of_one_place();
+        let (taken, [failed, well]) = failed_and_well(&gate).await;
+        drop(taken);
+        for waits in [failed, well] {
+            let admitted = tokio::time::timeout(Duration::from_secs(1), waits).await;
+            drop(admitted.expect("its turn").unwrap());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_half_open_who_did_not_fail_last_is_the_probe() {
+        let (gate, clock) = gate_of_one_place();
+        let (taken, [failed, well]) = failed_and_well(&gate).await;
+        taken.permit.failure();
+        drop(taken.place);
+        clock.advance(Duration::from_secs(60));
+        let probe = well.await.unwrap();
+        assert!(!failed.is_finished());
+        probe.permit.success();
+        drop(probe.place);
+        drop(failed.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_that_dies_of_a_defect_has_failed() {
+        let (gate, clock) = gate_that_runs(Silent { panics: true });
+        gate.breaker.try_acquire().unwrap().failure();
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(gate.breaker.state(), State::HalfOpen);
+        gate.release();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(gate.breaker.state(), State::Open);
     }
 }

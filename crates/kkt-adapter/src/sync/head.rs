@@ -25,12 +25,15 @@ pub(super) struct Head {
     since: Monotonic,
     tries: u32,
     alarm_at: Monotonic,
+    /// The OFD asked not to be sent this document before.
+    not_before: Monotonic,
 }
 
 impl Head {
     /// The document failed at `now`; `before` is the head as it was. Also says whether the alarm is due.
     pub fn failed(before: Option<Self>, id: ReceiptId, fd: u32, now: Monotonic) -> (Self, bool) {
-        let fresh = || Self { id, fd, since: now, tries: 0, alarm_at: Monotonic(now.0 + STUCK_AFTER) };
+        let alarm_at = Monotonic(now.0 + STUCK_AFTER);
+        let fresh = || Self { id, fd, since: now, tries: 0, alarm_at, not_before: now };
         let mut head = before.filter(|head| head.is_of(id)).unwrap_or_else(fresh);
         head.tries = head.tries.saturating_add(1);
         let is_due = now >= head.alarm_at;
@@ -38,6 +41,16 @@ impl Head {
             head.alarm_at = Monotonic(now.0 + ALARM_EVERY);
         }
         (head, is_due)
+    }
+
+    /// It is not to be sent before `until`.
+    pub fn hold(&mut self, until: Monotonic) {
+        self.not_before = self.not_before.max(until);
+    }
+
+    /// For how long it is not to be sent yet.
+    pub fn held_for(&self, now: Monotonic) -> Option<Duration> {
+        Some(self.not_before.since(now)).filter(|left| !left.is_zero())
     }
 
     /// Whether it is this document.

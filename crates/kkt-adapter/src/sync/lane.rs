@@ -4,112 +4,30 @@ use super::{
     decide::{Decision, LaneNext, Tries, Verdict, decide},
     engine::Shared,
     gate::Admission,
+    handle::{Asked, LaneHandle, LaneState, Outcome},
     head::Head,
     options::{CROWDED_TURN, OnRejected, PAGE},
 };
 use crate::{
     domain::{
         document::{Confirmation, Outgoing},
-        entry::{Actor, SendOutcome, Settlement},
-        ids::{DeviceId, ReceiptId, RequestId},
-        lifecycle::{State, Step},
+        entry::{SendOutcome, Settlement},
+        ids::{ReceiptId, RequestId},
+        lifecycle::State,
     },
-    ports::{BufferError, Event, LaneHead, ListFilter, Monotonic, OfdError},
+    ports::{BufferError, ListFilter, Monotonic, NEXT_BYTES, OfdError},
 };
-use circuit_breaker::{CircuitBreaker, Permit};
+use circuit_breaker::Permit;
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
     time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
-
-/// Where a lane is, for people and for a forced sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LaneState {
-    /// Nothing to send.
-    Idle,
-    /// Has work and waits for its turn at the gate.
-    Queued,
-    /// Sends.
-    Sending,
-    /// Waits after a failure, or for its device's breaker.
-    Waiting,
-    /// Waits for a person's decision on a dead document.
-    Stopped,
-}
-
-/// What others may see and do to a lane.
-pub(super) struct LaneHandle {
-    pub device: DeviceId,
-    pub breaker: CircuitBreaker,
-    state: Mutex<(LaneState, Option<String>)>,
-    /// The first document, from its first failure until it is delivered or dead.
-    head: Mutex<Option<Head>>,
-    /// Something may be there to send.
-    work: AtomicBool,
-    woken: Notify,
-    /// Forced syncs asked for, and the last one this lane has finished its work for.
-    pub asked: AtomicU64,
-    pub answered: AtomicU64,
-    pub synced: AtomicU64,
-    pub failed: AtomicU64,
-}
-
-impl LaneHandle {
-    pub fn new(device: DeviceId, breaker: CircuitBreaker) -> Self {
-        Self {
-            device,
-            breaker,
-            state: Mutex::new((LaneState::Idle, None)),
-            head: Mutex::default(),
-            work: AtomicBool::new(true),
-            woken: Notify::new(),
-            asked: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
-            synced: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-        }
-    }
-
-    /// There is work. Does not shorten a pause.
-    pub fn wake(&self) {
-        self.work.store(true, Ordering::Release);
-        self.woken.notify_one();
-    }
-
-    pub fn view(&self) -> (LaneState, Option<String>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub fn head(&self, now: Monotonic) -> Option<LaneHead> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|head| head.view(now))
-    }
-
-    /// This document is no longer in the lane.
-    pub fn forget(&self, id: ReceiptId) {
-        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        if head.as_ref().is_some_and(|head| head.is_of(id)) {
-            *head = None;
-        }
-    }
-
-    /// Nothing is in the lane.
-    fn forget_all(&self) {
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn set(&self, state: LaneState) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = state;
-    }
-
-    fn set_error(&self, error: Option<String>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = error;
-    }
-}
+use tokio::time::Instant;
 
 /// How a stretch of sending ended.
 enum Stretch {
@@ -137,27 +55,44 @@ impl Lane {
         Self { shared, handle, failed_last: false, last_try: None }
     }
 
-    /// Sends whatever there is, for ever.
-    pub async fn run(mut self) {
+    /// Sends whatever there is, for ever. A lane that dies of a defect is made anew after `interval`: its documents are in
+    /// the buffer, and what it had sent is in the handle.
+    pub async fn keep(shared: Arc<Shared>, handle: Arc<LaneHandle>) {
         loop {
-            let asked = self.handle.asked.load(Ordering::Acquire);
-            if !self.handle.work.swap(false, Ordering::AcqRel) {
+            let lane = Self::new(Arc::clone(&shared), Arc::clone(&handle));
+            let why = panic_of(lane.run()).await;
+            let device = &handle.device;
+            tracing::error!(%device, why, alarm = "task_died", "a lane died of a defect of the program and is made anew");
+            handle.set(LaneState::Failed);
+            handle.set_error(Some(format!("a defect of the program ended this lane: {why}")));
+            shared.progress.notify_waiters();
+            tokio::time::sleep(shared.options.interval).await;
+            handle.wake();
+        }
+    }
+
+    async fn run(mut self) {
+        loop {
+            let asked = self.handle.asked();
+            if !self.handle.take_work() {
                 self.rest(LaneState::Idle, asked);
-                self.handle.woken.notified().await;
+                self.handle.woken().await;
                 continue;
             }
             match self.stretch().await {
-                Ok(Stretch::Empty) => self.handle.forget_all(),
-                Ok(Stretch::Again) => self.handle.work.store(true, Ordering::Release),
+                Ok(Stretch::Empty) => self.handle.note_head(|head| *head = None),
+                Ok(Stretch::Again) => self.handle.keep_work(),
                 Ok(Stretch::Pause(pause)) => self.pause(LaneState::Waiting, asked, pause).await,
                 Ok(Stretch::Stop) => {
                     self.rest(LaneState::Stopped, asked);
-                    self.handle.woken.notified().await;
-                    self.handle.work.store(true, Ordering::Release);
+                    self.handle.woken().await;
+                    self.handle.keep_work();
                 }
                 Err(error) => {
-                    tracing::error!(device = %self.handle.device, %error, "the lane cannot read or write the buffer");
-                    self.handle.set_error(Some(error.to_string()));
+                    // As long as it is the same error it is told once: there may be thousands of lanes.
+                    if self.handle.set_error(Some(error.to_string())) {
+                        tracing::error!(device = %self.handle.device, %error, "the lane cannot read or write the buffer");
+                    }
                     self.pause(LaneState::Waiting, asked, self.shared.options.interval).await;
                 }
             }
@@ -165,26 +100,21 @@ impl Lane {
     }
 
     /// Comes to a halt: a forced sync need not wait for this lane any longer.
-    fn rest(&self, state: LaneState, asked: u64) {
+    fn rest(&self, state: LaneState, asked: Asked) {
         self.handle.set(state);
-        self.handle.answered.fetch_max(asked, Ordering::AcqRel);
+        self.handle.answer(asked.sync);
         self.shared.progress.notify_waiters();
     }
 
-    async fn pause(&self, state: LaneState, asked: u64, pause: Duration) {
-        self.handle.work.store(true, Ordering::Release);
+    async fn pause(&self, state: LaneState, asked: Asked, pause: Duration) {
+        self.handle.keep_work();
         self.rest(state, asked);
         let until = Instant::now() + pause;
-        loop {
+        while !self.handle.is_asked_since(asked) {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(until) => return,
-                () = self.handle.woken.notified() => {
-                    // Only a forced sync cuts a pause short; new work does not.
-                    if self.handle.asked.load(Ordering::Acquire) > asked {
-                        return;
-                    }
-                }
+                () = self.handle.woken() => {}
             }
         }
     }
@@ -200,8 +130,17 @@ impl Lane {
 
     /// From the gate through at most one page of documents.
     async fn stretch(&mut self) -> Result<Stretch, BufferError> {
+        // Before anything more is sent: a buffer that does not take it would have the same sent for ever.
+        self.handle.settle(&self.shared).await?;
+        let store = self.shared.buffer.health();
+        if !store.ok {
+            return Err(BufferError::Failed(store.error.unwrap_or_else(|| "it is closed".into())));
+        }
         if self.shared.options.on_rejected == OnRejected::Stop && self.has_dead().await? {
             return Ok(Stretch::Stop);
+        }
+        if let Some(left) = self.handle.held_for(self.shared.clock.monotonic()) {
+            return Ok(Stretch::Pause(left));
         }
         // A device whose breaker is open stays away from the gate, where its turn would be wasted.
         match self.handle.breaker.try_acquire() {
@@ -221,50 +160,29 @@ impl Lane {
         };
         self.handle.set(LaneState::Sending);
         let began = self.shared.clock.monotonic();
-        let turn = if self.shared.gate.is_crowded() { CROWDED_TURN } else { PAGE };
-        let page = match self.page(turn).await {
-            Ok(Some(page)) => page,
-            other => {
-                admission.permit.cancel();
-                drop(admission.place);
-                self.shared.gate.notify();
-                return other.map(|_| Stretch::Stop);
-            }
-        };
-        let Some(permit) = self.shared.gate.renew(admission.permit) else {
-            drop(admission.place);
-            self.shared.gate.notify();
-            return Ok(Stretch::Again);
-        };
-        let admission = Admission { permit, place: admission.place };
-        let mut settled = Vec::new();
-        let (stretch, place) = self.send_page(page, turn, admission, &mut settled).await;
-        drop(place);
-        self.shared.gate.notify();
-        if !settled.is_empty() {
-            let events: Vec<Event> = settled.iter().filter_map(|one| self.event(one)).collect();
-            crate::fail_point::hit("settle.before");
-            self.shared.buffer.settle(settled).await?;
-            crate::fail_point::hit("settle.after");
-            events.into_iter().for_each(|event| self.shared.observer.event(event));
+        let stretch = self.turn(admission).await?;
+        if self.handle.has_outcomes() {
+            self.handle.settle(&self.shared).await?;
             self.shared.observer.sync_round(self.shared.clock.monotonic().since(began));
         }
         Ok(stretch)
     }
 
-    /// What people who watch are told of a settled document.
-    fn event(&self, settled: &Settlement) -> Option<Event> {
-        let (id, device) = (settled.id, self.handle.device.clone());
-        match &settled.outcome {
-            SendOutcome::Synced(_) => {
-                Some(Event::Document { id, pos_id: None, device, state: State::Synced })
+    /// A turn with a place among those that send; the place is given back at its end.
+    async fn turn(&mut self, Admission { permit, place }: Admission) -> Result<Stretch, BufferError> {
+        self.handle.begin_turn();
+        let turn = if self.shared.gate.is_crowded() { CROWDED_TURN } else { PAGE };
+        let page = match self.page(turn).await {
+            Ok(Some(page)) => page,
+            other => {
+                permit.cancel();
+                return other.map(|_| Stretch::Stop);
             }
-            SendOutcome::Dead { error } => {
-                let (by, why) = (Actor::system(), error.clone());
-                Some(Event::DeadLetter { id, device, action: "died", by, why })
-            }
-            SendOutcome::AttemptFailed { .. } => None,
-        }
+        };
+        let Some(permit) = self.shared.gate.renew(permit) else { return Ok(Stretch::Again) };
+        let stretch = self.send_page(page, turn, permit).await;
+        drop(place);
+        Ok(stretch)
     }
 
     async fn has_dead(&self) -> Result<bool, BufferError> {
@@ -277,51 +195,43 @@ impl Lane {
         Ok(!self.shared.buffer.list(filter).await?.entries.is_empty())
     }
 
-    async fn send_page(
-        &mut self,
-        mut page: VecDeque<Outgoing>,
-        turn: usize,
-        admission: Admission,
-        settled: &mut Vec<Settlement>,
-    ) -> (Stretch, tokio::sync::OwnedSemaphorePermit) {
-        let full = page.len() == turn;
-        let Admission { permit, place } = admission;
+    async fn send_page(&mut self, mut page: VecDeque<Outgoing>, turn: usize, permit: Permit) -> Stretch {
+        let bytes: usize = page.iter().map(|document| document.wire.len()).sum();
+        let is_full = page.len() == turn || bytes >= NEXT_BYTES;
         let mut next_permit = Some(permit);
         let mut sent = 0;
         while let Some(document) = page.pop_front() {
             // Whoever had to wait since this turn began waits no longer than a short turn takes.
             if sent >= CROWDED_TURN && self.shared.gate.is_crowded() {
-                return (Stretch::Again, place);
+                return Stretch::Again;
             }
             sent += 1;
             let permit = match next_permit.take() {
                 Some(permit) => permit,
                 None => match self.shared.gate.try_next() {
                     Some(permit) => permit,
-                    None => return (Stretch::Again, place),
+                    None => return Stretch::Again,
                 },
             };
             let device_permit = match self.handle.breaker.try_acquire() {
                 Ok(device_permit) => device_permit,
                 Err(rejected) => {
                     permit.cancel();
-                    return (Stretch::Pause(rejected.retry_after().max(Duration::from_millis(1))), place);
+                    return Stretch::Pause(rejected.retry_after().max(Duration::from_millis(1)));
                 }
             };
-            match self.send(document, permit, device_permit, settled).await {
+            match self.send(document, permit, device_permit).await {
+                (LaneNext::Pause(pause), _) => return Stretch::Pause(pause),
+                (LaneNext::Stop, _) => return Stretch::Stop,
                 // Dead before the next one is sent: a crash in between must not send it again, behind later ones (P5).
-                LaneNext::GoOn if matches!(settled.last(), Some(last) if last.outcome.step() == Step::Die) => {
-                    return (Stretch::Again, place);
-                }
-                LaneNext::GoOn => {}
-                LaneNext::Pause(pause) => return (Stretch::Pause(pause), place),
-                LaneNext::Stop => return (Stretch::Stop, place),
+                (LaneNext::GoOn, IsDead(true)) => return Stretch::Again,
+                (LaneNext::GoOn, IsDead(false)) => {}
             }
         }
         if let Some(permit) = next_permit {
             permit.cancel();
         }
-        (if full { Stretch::Again } else { Stretch::Empty }, place)
+        if is_full { Stretch::Again } else { Stretch::Empty }
     }
 
     /// One send, from both permits to their outcomes.
@@ -330,8 +240,7 @@ impl Lane {
         document: Outgoing,
         permit: Permit,
         device_permit: Permit,
-        settled: &mut Vec<Settlement>,
-    ) -> LaneNext {
+    ) -> (LaneNext, IsDead) {
         let (id, fd) = (document.id, document.fd);
         let pos_id = document.pos_id.clone();
         let accepted_before = self.shared.accepted.load(Ordering::Acquire);
@@ -347,24 +256,22 @@ impl Lane {
             Ok(_) => self.shared.accepted.fetch_add(1, Ordering::AcqRel) + 1,
             Err(_) => self.shared.accepted.load(Ordering::Acquire),
         };
-        let decision = decide(&self.shared.options, tries, accepted, &result);
+        let mut decision = decide(&self.shared.options, tries, accepted, &result);
         self.last_try = Some((id, accepted_before));
+        self.failed_last = matches!(decision.endpoint, Verdict::Failure { .. });
         self.report(id, request_id.as_ref(), &result, &decision);
         self.note_head(id, fd, &result, &decision);
-        if let Verdict::Failure { retry_after: Some(pause) } = decision.endpoint {
-            self.shared.gate.hold(pause);
+        if let Verdict::Failure { retry_after: Some(pause) } = &mut decision.endpoint {
+            *pause = self.shared.spread.lengthened(*pause);
+            self.shared.gate.hold(*pause);
         }
         tell(permit, decision.endpoint, &result);
         tell(device_permit, decision.device, &result);
+        let is_dead = matches!(decision.settle, Some(SendOutcome::Dead { .. }));
         if let Some(outcome) = decision.settle {
-            match &outcome {
-                SendOutcome::Synced(_) => self.shared.observer.settled(&pos_id, "synced"),
-                SendOutcome::Dead { .. } => self.shared.observer.settled(&pos_id, "dead"),
-                SendOutcome::AttemptFailed { .. } => {}
-            }
-            settled.push(Settlement { id, outcome });
+            self.handle.sent(Outcome { settlement: Settlement { id, outcome }, pos_id, request_id });
         }
-        decision.lane
+        (decision.lane, IsDead(is_dead))
     }
 
     /// In a task of its own, so that a panic is an outcome like any other.
@@ -382,16 +289,20 @@ impl Lane {
         result: &Result<Confirmation, OfdError>,
         decision: &Decision,
     ) {
-        let mut head = self.handle.head.lock().unwrap_or_else(PoisonError::into_inner);
         let is_gone = matches!(&decision.settle, Some(SendOutcome::Synced(_) | SendOutcome::Dead { .. }));
         let (Err(error), false) = (result, is_gone) else {
-            *head = None;
-            return;
+            return self.handle.note_head(|head| *head = None);
         };
         let now = self.shared.clock.monotonic();
-        let (failed, is_alarm_due) = Head::failed(head.take(), id, fd, now);
+        let (view, is_alarm_due) = self.handle.note_head(|head| {
+            let (mut failed, is_alarm_due) = Head::failed(head.take(), id, fd, now);
+            if let Some(pause) = decision.hold {
+                failed.hold(Monotonic(now.0 + pause));
+            }
+            (head.insert(failed).view(now), is_alarm_due)
+        });
         if is_alarm_due {
-            let (device, view) = (&self.handle.device, failed.view(now));
+            let device = &self.handle.device;
             let (minutes, tries) = (view.failing_for.as_secs() / 60, view.tries);
             tracing::error!(
                 %device, receipt_id = %id, fd, minutes, tries, %error, alarm = "lane_stuck",
@@ -399,35 +310,27 @@ impl Lane {
                  tell whether it is this document or the OFD: ask the OFD about it"
             );
         }
-        *head = Some(failed);
     }
 
+    /// What is told of a send at once; what it did to the document is told when that is durable.
     fn report(
-        &mut self,
+        &self,
         id: ReceiptId,
         request_id: Option<&RequestId>,
         result: &Result<Confirmation, OfdError>,
         decision: &Decision,
     ) {
-        self.failed_last = result.is_err();
+        let Err(error) = result else {
+            self.handle.set_error(None);
+            return;
+        };
+        self.handle.set_error(Some(error.to_string()));
+        self.handle.failed.fetch_add(1, Ordering::Relaxed);
         let device = &self.handle.device;
         let request_id = request_id.map(RequestId::as_str);
-        match result {
-            Ok(_) => {
-                self.handle.synced.fetch_add(1, Ordering::Relaxed);
-                self.handle.set_error(None);
-                tracing::info!(%device, receipt_id = %id, request_id, from = "printed", to = "synced", "delivered");
-                return;
-            }
-            Err(error) => self.handle.set_error(Some(error.to_string())),
-        }
-        self.handle.failed.fetch_add(1, Ordering::Relaxed);
-        let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        match (&decision.settle, result) {
-            (Some(SendOutcome::Dead { .. }), _) => {
-                tracing::error!(%device, receipt_id = %id, request_id, %error, from = "printed", to = "dead", alarm = "dead_letter", "into the dead letters");
-            }
-            (_, Err(OfdError::Unauthorised(_))) => {
+        match (&decision.settle, error) {
+            (Some(SendOutcome::Dead { .. }), _) => {}
+            (_, OfdError::Unauthorised(_)) => {
                 tracing::error!(%device, receipt_id = %id, request_id, %error, alarm = "unauthorised", "this device's credentials are refused");
             }
             _ => {
@@ -435,6 +338,23 @@ impl Lane {
             }
         }
     }
+}
+
+/// Whether a send was the end of its document, for good.
+struct IsDead(bool);
+
+/// Runs what never ends; if it panics, with what words.
+async fn panic_of(work: impl Future<Output = ()>) -> String {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(())) => Poll::Ready("it ended".to_owned()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            Poll::Ready(text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_else(|| "a panic".into()))
+        }
+    })
+    .await
 }
 
 fn tell(permit: Permit, verdict: Verdict, result: &Result<Confirmation, OfdError>) {

@@ -8,18 +8,25 @@
 //!    still `printed`.
 //! 2. A send happens only with a permit of the endpoint's breaker and one of the device's; if the second
 //!    rejects, the first is cancelled.
-//! 3. A lane that waits holds no document: memory is bounded by the lanes that send, not by the backlog.
-//! 4. What a send did is durable before the next page is read; a crash in between sends again under the same
-//!    key.
-//! 5. An attempt is charged to a document only if the endpoint accepted another one since its previous try.
+//! 3. A lane that waits holds no document: memory is bounded by the lanes that send, not by the backlog, and by bytes
+//!    a lane, not only by documents.
+//! 4. What a send did is durable before the next page is read, and nothing more is sent before: a buffer that does not
+//!    take it stops the lane. Only a crash in between sends again, under the same key; a stop and the death of a lane do not.
+//! 5. An attempt is charged to a document only if the endpoint accepted another one since its previous try. A `Retry-After`
+//!    with it holds that document alone, else everybody.
+//! 6. People, metrics and the log hear of a document's end once it is durable, and once.
 //!
 //! ```text
 //!            work                 admitted                 accepted
 //!   idle ──────────► queued ────────────────► sending ───────────────► (next document, else idle)
 //!    ▲                 │ ▲                       │
-//!    │                 │ │ pause over            │ failure
+//!    │                 │ │ pause over, or cut    │ failure
 //!    └── nothing left ─┘ └──────── waiting ◄─────┘        on_rejected = "stop": stopped
+//!                                                         a panic: failed, then idle
 //! ```
+//!
+//! A pause is cut short by a forced sync, and by what a person does about what is waited for: a command to a breaker, new
+//! numbers for it, a document set aside. Only a command to the endpoint's breaker ends a pause that the OFD asked for.
 //!
 //! | what fails | what happens |
 //! |---|---|
@@ -28,15 +35,20 @@
 //! | one document, while nothing else is sent | nobody can tell it from the row above: alarm and health after 10 minutes (`head`); a person may set it aside (`parked`) |
 //! | a device's credentials | its breaker opens; only its lane waits |
 //! | a send panics | counted as ambiguous, same rules |
-//! | the buffer | the lane waits and asks again |
+//! | a lane panics | alarm and health; made anew after `interval`, what it had sent is kept (`handle`) |
+//! | the gate or the safety net panics | [`SyncEngine::ended`]: the process is to be started anew |
+//! | the buffer | the lane sends nothing, waits and asks again |
+//! | the audit of a person's command | the command holds; an alarm in the log has who and why |
 
 mod breakers;
 mod decide;
 mod engine;
 mod gate;
+mod handle;
 mod head;
 mod lane;
 mod options;
+mod spread;
 
 pub use breakers::Breakers;
 pub use engine::SyncEngine;

@@ -28,6 +28,8 @@ pub struct SyncOptions {
     pub lanes_max: usize,
     /// After a refusal for good.
     pub on_rejected: OnRejected,
+    /// Of what is drawn at random; another one for each run of the program.
+    pub seed: u64,
 }
 
 /// Longest pause that a `Retry-After` of the OFD is believed.
@@ -49,6 +51,7 @@ impl Default for SyncOptions {
             backoff_max: Duration::from_secs(300),
             lanes_max: 64,
             on_rejected: OnRejected::Park,
+            seed: 0,
         }
     }
 }

@@ -82,7 +82,7 @@ metrics! {
     DEVICE_BLOCKED: Gauge "kkt_device_blocked" ["device"]
         "1 while a device prints nothing because a person must decide whether a document is on paper (print_unknown), else 0.";
     LANE_STUCK: Gauge "kkt_lane_stuck" ["device"]
-        "1 while a person must look at a device's lane: its first document has not got through for ten minutes, or it is stopped; else 0.";
+        "1 while a person must look at a device's lane: its first document has not got through for ten minutes, or it is stopped or has failed; else 0.";
     RECEIPTS: Counter "kkt_receipts_total" ["pos_id", "type", "status"]
         "Receipts answered by type (sale, refund, correction) and status (printed, buffered, replayed, failed).";
     DLQ_SIZE: Gauge "kkt_dlq_size" []

@@ -7,7 +7,7 @@ use kkt_adapter::{
         ids::ReceiptId,
         lifecycle::{ALLOWED, State, Step, after},
     },
-    ports::{Appended, Buffer, BufferError, Counts, ListFilter, Lookup},
+    ports::{Appended, Buffer, BufferError, Counts, ListFilter, Lookup, NEXT_BYTES},
 };
 use std::time::Duration;
 
@@ -325,6 +325,25 @@ fn capacity_counts_dead_rows_and_reserved_places() {
     });
 }
 
+// P7: what is in the buffer leaves it only by being printed, and that needs an open shift.
+#[test]
+fn documents_of_our_own_have_places_past_the_capacity_and_not_without_bound() {
+    over_both(1, |bench| async move {
+        let buffer = &*bench.buffer;
+        accept(buffer, entry("key-1")).await;
+        buffer.reserve().unwrap_err();
+        let mut places: Vec<_> = (0..1_000).map(|_| buffer.reserve_own().unwrap()).collect();
+        let refused = buffer.reserve_own().unwrap_err();
+        assert!(matches!(refused, BufferError::Full { .. }), "{refused}");
+        let stored = buffer.append(places.remove(0), entry("key-2"), true).await.unwrap();
+        assert!(matches!(stored, Appended::Stored));
+        drop(places);
+        assert_eq!(buffer.stats().await.unwrap().percent_full(), 100.0);
+        drop(buffer.reserve_own().expect("places that were dropped are free again"));
+        buffer.reserve().unwrap_err();
+    });
+}
+
 #[test]
 fn the_figures_follow_every_change() {
     over_both(100, |bench| async move {
@@ -431,5 +450,31 @@ fn a_closed_store_refuses_and_says_so() {
         ));
         assert!(!buffer.health().ok);
         buffer.close().await;
+    });
+}
+
+// P7: what a lane holds in memory has a bound in bytes.
+#[test]
+fn the_next_documents_of_a_lane_end_with_the_one_that_fills_a_page() {
+    over_both(100, |bench| async move {
+        let buffer = &*bench.buffer;
+        let device = "POS-001".parse().unwrap();
+        let mut ids = Vec::new();
+        for fd in 1..=5 {
+            let id = accept(buffer, entry(&format!("key-{fd}"))).await;
+            buffer.apply(id, Change::StartPrinting).await.unwrap();
+            let Change::Printed { fiscal, by, why, .. } = printed(fd) else { panic!() };
+            let wire = vec![b' '; NEXT_BYTES / 2 - 1];
+            buffer.apply(id, Change::Printed { fiscal, wire, by, why }).await.unwrap();
+            ids.push(id);
+        }
+        let next = async |limit| {
+            let next = buffer.next(&device, None, limit).await.unwrap();
+            next.iter().map(|document| document.id).collect::<Vec<_>>()
+        };
+        assert_eq!(next(64).await, ids[..3], "two are a little less than a page");
+        assert_eq!(next(1).await, ids[..1]);
+        buffer.settle(ids[..3].iter().map(|id| synced(*id)).collect()).await.unwrap();
+        assert_eq!(next(64).await, ids[3..]);
     });
 }

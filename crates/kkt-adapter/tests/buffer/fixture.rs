@@ -191,6 +191,7 @@ pub fn printed(fd: u32) -> Change {
         fiscal: Box::new(fiscal(fd)),
         wire: format!("{{\"fd\":{fd}}}").into_bytes(),
         by: Actor::system(),
+        why: String::new(),
     }
 }
 

@@ -115,6 +115,9 @@ fn every_answer_carries_the_security_headers() {
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
         assert_eq!(value("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(value("referrer-policy"), "no-referrer", "{path}");
+        for policy in ["cross-origin-resource-policy", "cross-origin-opener-policy"] {
+            assert_eq!(value(policy), "same-origin", "{path}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod chrome;
 mod docs;
 mod events;
+mod guides;
 mod layout;
 mod outage;
 mod people;

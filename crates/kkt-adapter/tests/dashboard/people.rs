@@ -2,8 +2,9 @@
 
 use super::{
     chrome::Chrome,
-    shop::{Setup, Shop},
+    shop::{Setup, Shop, reject_receipts},
 };
+use kkt_adapter::domain::lifecycle::ALLOWED;
 use ofd_sim::{Plan, Rule};
 
 #[test]
@@ -74,6 +75,16 @@ fn receipts_are_found_by_key_by_id_and_by_till_and_shown_as_text() {
     page.until("the document", "document.getElementById('paper').open");
     assert!(page.text("#paper-body").contains(nasty), "the name as the till sent it");
     assert!(page.text("#paper-body").contains("start_printing"), "its story");
+    page.click("#paper-close");
+    page.click("[data-language=ru]");
+    page.click("#receipts-body button");
+    page.until_says("#paper-body", "отправлен на печать · адаптер");
+    let story = page.text("#paper-body");
+    for (_, step, _) in ALLOWED {
+        let name = step.as_str();
+        let word = page.evaluate(&format!("import('/assets/texts.js').then(({{ deed }}) => deed('{name}'))"));
+        assert_ne!(word, name, "the audit's {name} has no Russian word; the story is {story}");
+    }
     assert_eq!(page.evaluate("document.querySelectorAll('#paper-body img').length"), 0);
 }
 
@@ -96,6 +107,15 @@ fn a_person_decides_whether_a_document_was_printed() {
     page.fill("#act-reason", "it is on the paper");
     page.click("#act-submit");
     page.until_says("#act-error", "Digits only");
+    // An empty attribute would tell a screen reader that all is well.
+    let said =
+        |id: &str| page.evaluate(&format!("document.getElementById('{id}').getAttribute('aria-invalid')"));
+    assert_eq!(said("act-fiscal_doc_number"), "true");
+    assert_eq!(said("act-reason"), serde_json::Value::Null);
+    assert_eq!(
+        page.evaluate("document.getElementById('act-fiscal_doc_number').getAttribute('aria-describedby')"),
+        "act-error"
+    );
     page.evaluate("document.getElementById('act-fiscal_doc_number').value = ''");
     page.fill("#act-fiscal_doc_number", "3");
     page.click("#act-submit");
@@ -200,6 +220,18 @@ fn only_a_document_that_can_be_the_cause_is_blamed() {
     let chrome = Chrome::start();
     let page = chrome.open(&shop.url, "en");
     page.until_ready();
+    let todo = |ofd: &str, oldest_days: u32| {
+        let script = format!(
+            "import('/assets/verdict.js').then(({{ verdict }}) => verdict({{ components: {{ database: {{ status: 'healthy' }}, \
+             buffer: {{ percent_full: 0, dlq_size: 0 }}, kkt: {{ devices: [] }}, sync: {{ stuck: [] }}, \
+             circuit_breaker: {{ breakers: [{{ key: 'ofd', state: '{ofd}' }}] }} }} }}, \
+             {{ oldest_pending_seconds: {oldest_days} * 86400 }}).causes.find((cause) => cause.text[0] === 'old').todo[0])"
+        );
+        page.evaluate(&script).as_str().unwrap().to_owned()
+    };
+    assert_eq!(todo("OPEN", 4), "oldDo", "the OFD is asked when it will be back");
+    assert_eq!(todo("CLOSED", 4), "oldHereDo", "it is here; the OFD has nothing to say of it");
+    assert_eq!(todo("CLOSED", 30), "tooOldDo");
     let causes = |ofd: &str, device: &str, lanes: u32, percent: u32| {
         let script = format!(
             "import('/assets/verdict.js').then(({{ verdict }}) => verdict({{ components: {{ database: {{ status: 'healthy' }}, \
@@ -217,4 +249,88 @@ fn only_a_document_that_can_be_the_cause_is_blamed() {
     assert_eq!(causes("FORCED_OPEN", "CLOSED", 1, 0), "warn ofdForced");
     assert_eq!(causes("CLOSED", "OPEN", 1, 0), "warn denied", "its credentials are refused");
     assert_eq!(causes("OPEN", "CLOSED", 1, 100), "bad full,info ofdOpenFull", "nothing that calms");
+}
+
+// The newest come first, so those nearest to the law's limit are the last ones.
+#[test]
+fn every_dead_letter_is_reached_and_settled_from_a_phone() {
+    let shop = Shop::open();
+    shop.sim.set_faults(reject_receipts());
+    for number in 0..12 {
+        shop.sell_as("POS-001", &format!("bad-{number}"), "Линза");
+    }
+    shop.until("twelve", || (shop.get("/v1/kkt/dlq")["dlq_size"] == 12).then_some(()));
+    shop.sim.set_faults(Plan::ok());
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "en");
+    page.viewport(360, 800);
+    page.go("/");
+    page.until_ready();
+    page.until("ten", "document.querySelectorAll('#dead .row').length === 10");
+    page.until_says("#dead-more", "Show more (2 left)");
+    page.click("#dead-more");
+    page.until("all", "document.querySelectorAll('#dead .row').length === 12");
+    assert_eq!(page.evaluate("document.getElementById('dead-more').hidden"), true);
+
+    // The same levers where the document was looked up.
+    page.fill("#search-text", "bad-0");
+    page.press("Enter");
+    page.until("one", "document.querySelectorAll('#receipts-body tr').length === 1");
+    page.click("#receipts-body button");
+    page.until("the document", "document.getElementById('paper').open");
+    page.click("#paper-body [data-action=requeue]");
+    page.click("#act-submit");
+    page.until("it is on its way", "document.querySelectorAll('#dead .row').length === 11");
+    shop.until("it is delivered", || (shop.get("/v1/kkt/receipt/bad-0")["state"] == "synced").then_some(()));
+    page.assert_no_console_errors();
+}
+
+#[test]
+fn sending_now_waits_as_long_as_the_adapter_does_and_says_when_it_is_under_way_already() {
+    let shop = Shop::open();
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "ru");
+    page.until_ready();
+    page.evaluate(
+        "window.asked = []; const real = AbortSignal.timeout.bind(AbortSignal); \
+         AbortSignal.timeout = (patience) => { asked.push(patience); return real(patience); }; 0",
+    );
+    page.click("#sync-now");
+    page.until_says("#sync-result", "Отправлено: 0");
+    // A forced sync may take 25 s.
+    assert_eq!(page.evaluate("Math.max(...asked)"), 30_000);
+    page.evaluate(
+        "const ask = window.fetch; window.fetch = (path, options) => path === '/v1/kkt/buffer/sync' \
+         ? Promise.resolve(new Response('{\"detail\":\"a sync is already running\",\"type\":\"sync_running\"}', { status: 409 })) \
+         : ask(path, options); 0",
+    );
+    page.click("#sync-now");
+    page.until_says("#sync-result", "Отправка уже идёт");
+}
+
+#[test]
+fn what_the_adapter_says_most_often_is_said_in_russian_whatever_the_numbers() {
+    let shop = Shop::open();
+    let chrome = Chrome::start();
+    let page = chrome.open(&shop.url, "ru");
+    page.until_ready();
+    for (english, russian) in [
+        (
+            "1 failures in a row (threshold 1): the OFD is not available: no answer within 10000 ms",
+            "отказов подряд: 1 (порог 1): ОФД недоступен: нет ответа за 10000 мс",
+        ),
+        ("1 of 10 calls failed", "неудачных вызовов: 1 из 10"),
+        ("2 of 2 probes succeeded", "удачных проб: 2 из 2"),
+        ("forced open by anna: maintenance", "остановлено вручную (anna): maintenance"),
+        ("set aside by anna: case 815", "отложен (anna): case 815"),
+        (
+            "given up after 20 attempts, while others passed: the connection was cut after sending: HTTP 200",
+            "не прошёл (попыток: 20), а другие проходили: связь оборвалась после отправки: HTTP 200",
+        ),
+        ("the ERP answered HTTP 502", "учётная система ответила HTTP 502"),
+        ("нет бумаги / out of paper", "нет бумаги"),
+    ] {
+        let script = format!("import('/assets/texts.js').then(({{ half }}) => half('{english}'))");
+        assert_eq!(page.evaluate(&script), russian);
+    }
 }

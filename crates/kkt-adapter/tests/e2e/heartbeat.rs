@@ -112,6 +112,30 @@ async fn the_erp_gets_figures_and_states_and_its_trouble_shows_and_ends() {
     assert!(!adapter.log().contains("a-secret-for-the-erp"));
 }
 
+#[tokio::test]
+async fn a_new_token_for_the_erp_is_taken_over_by_sighup() {
+    let (sim, erp) = (simulator().await, Arc::new(Erp::default()));
+    let setup = Setup::new(&sim.base_url())
+        .with("KKT_HEARTBEAT__URL", &erp.start().await)
+        .with("KKT_HEARTBEAT__INTERVAL", "100ms")
+        .with("KKT_HEARTBEAT__TOKEN_FILE", "erp.token");
+    let write = |token: &str| std::fs::write(setup.path().join("erp.token"), token).unwrap();
+    let until_sent = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let sent =
+            || erp.beats.lock().unwrap().last().is_some_and(|(sent, _)| sent.as_ref() == Some(&bearer));
+        until(token, async || sent().then_some(())).await;
+    };
+    write("the-old-secret");
+    let adapter = setup.start();
+    until_sent("the-old-secret").await;
+    write("the-new-secret");
+    adapter.signal("HUP");
+    until_sent("the-new-secret").await;
+    let log = adapter.log();
+    assert!(!log.contains("-secret") && !log.contains("by a restart only"), "{log}");
+}
+
 // P7
 #[tokio::test]
 async fn an_erp_that_never_answers_delays_no_sale_and_no_stop() {

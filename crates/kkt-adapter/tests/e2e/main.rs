@@ -14,6 +14,7 @@ mod outage;
 mod poison;
 mod privacy;
 mod python;
+mod reads;
 mod reload;
 mod restart;
 mod start;

@@ -119,3 +119,16 @@ async fn sigterm_ends_it_within_ten_seconds_whatever_hangs_and_nothing_is_lost()
     adapter.until_delivered().await;
     assert_ledger_is_right(&sim, 5);
 }
+
+// P2: with a part of it dead, a process that goes on looks well and delivers nothing.
+#[tokio::test]
+async fn when_one_of_its_tasks_dies_it_says_so_and_ends_in_good_order_to_be_started_anew() {
+    let sim = simulator().await;
+    let setup = Setup::new(&sim.base_url()).with("FAIL_POINT", "task.housekeeping:1");
+    let mut adapter = setup.start();
+    assert_eq!(adapter.wait().code(), Some(1));
+    until("the whole log", async || adapter.log().contains("start it anew").then_some(())).await;
+    let log = adapter.log();
+    assert!(log.contains("alarm=\"task_died\"") && log.contains("housekeeping"), "{log}");
+    assert!(log.contains("stopped"), "in good order: {log}");
+}

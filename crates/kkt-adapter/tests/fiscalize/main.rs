@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod crashes;
+mod full;
 mod keys;
+mod panics;
 mod people;
 mod shifts;
 mod shop;

@@ -4,14 +4,16 @@ use super::shop::{POS, Shop, options, receipt, rouble};
 use jiff::ToSpan;
 use kkt_adapter::{
     domain::{
-        document::DocumentKind,
+        document::{DocumentKind, FiscalDoc},
         entry::{Actor, NewEntry},
         ids::ReceiptId,
         lifecycle::State,
     },
+    fiscalize::Options,
     kkt::virtual_kkt::{Fault, Faults},
-    ports::{Appended, Buffer, KktDriver, SaleStatus, Till, TillError, Verdict},
+    ports::{Appended, Found, KktDriver, SaleStatus, Till, TillError, Verdict},
 };
+use std::time::Duration;
 
 fn anna() -> Actor {
     Actor("anna".into())
@@ -123,6 +125,60 @@ async fn what_was_never_printed_can_be_cancelled_and_nothing_else() {
     shop.printed("b", rouble()).await;
     assert_eq!(shop.receipts(POS).len(), 2, "the cancelled one is not printed");
     shop.assert_sound(POS).await;
+}
+
+// P2: «it will be printed by itself» would be said of what nobody prints.
+#[tokio::test]
+async fn a_receipt_cancelled_while_it_waited_for_its_turn_is_answered_as_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = Options { find_timeout: Duration::from_secs(2), ..options() };
+    let shop = Shop::open_with(folder.path(), slow, 1_000).await;
+    shop.printed("before", rouble()).await;
+    // `find` hangs as well, so the lock is held far longer than the other waits.
+    shop.fault(POS, Faults::none().times(Fault::Hang, 2));
+    let sell = |key: &'static str| {
+        let till = shop.till.clone();
+        tokio::spawn(async move {
+            till.sell(key.parse().unwrap(), rouble(), Vec::new(), "request-1".parse().unwrap()).await
+        })
+    };
+    let first = sell("a");
+    shop.until("a", State::Printing).await;
+    let second = sell("b");
+    let id = shop.until_taken("b").await.id;
+    shop.till.cancel(id, anna(), "the buyer left".into()).await.unwrap();
+    let answer = second.await.unwrap();
+    assert!(matches!(answer, Err(TillError::Cancelled(cancelled)) if cancelled == id), "{answer:?}");
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_number_that_cannot_be_the_documents_is_no_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(folder.path()).await;
+    shop.printed("before", rouble()).await;
+    shop.fault(POS, Faults::none().times(Fault::HangAfterPrint, 1).with(Fault::LoseFind));
+    let id = shop.buffered("a", rouble()).await.id;
+    shop.fault(POS, Faults::none());
+    let Found::Printed(paper) = shop.kkt(POS).find(id).await.unwrap() else { panic!("not on paper") };
+    let decide = async |number: u32| {
+        let doc = FiscalDoc { fiscal_doc_number: number, ..(*paper).clone() };
+        shop.till.decide(id, Verdict::Printed(Box::new(doc)), anna(), "seen".into()).await
+    };
+    // Of the receipt before; a slip of the pen; far from all that is known.
+    for (wrong, why) in [(2, "is document"), (3_333, "from 1 to 1002"), (u32::MAX, "from 1 to 1002")] {
+        let refused = decide(wrong).await;
+        assert!(
+            matches!(&refused, Err(TillError::FiscalNumber { why: told, .. }) if told.contains(why)),
+            "{refused:?}"
+        );
+        assert_eq!(shop.row("a").await.state, State::PrintUnknown);
+    }
+    // Another ФН counts for itself.
+    let other = FiscalDoc { fn_number: "9999078900009999".into(), fiscal_doc_number: 2, ..(*paper).clone() };
+    let row =
+        shop.till.decide(id, Verdict::Printed(Box::new(other)), anna(), "a new ФН".into()).await.unwrap();
+    assert_eq!(row.state, State::Printed);
 }
 
 /// A row as a crash before the answer and before the print leaves it.

@@ -80,6 +80,25 @@ async fn a_shift_left_open_by_an_earlier_run_is_closed_in_time() {
 }
 
 #[tokio::test]
+async fn a_shift_opened_by_call_is_closed_in_time_although_nothing_was_sold_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(folder.path()).await;
+    shop.printed("a", rouble()).await;
+    shop.close().await;
+    let shop = Shop::closed(folder.path(), options(), 100).await;
+    shop.clock.pass(30.hours());
+    shop.till.start();
+    shop.until_true("the new shift", |shop| shop.shift_documents(POS) == vec![OPEN, CLOSE, OPEN]).await;
+    shop.till.close_shift(POS.parse().unwrap()).await.unwrap();
+    shop.till.open_shift(POS.parse().unwrap()).await.unwrap();
+    shop.clock.pass(23.hours().minutes(31));
+    shop.until_true("the close", |shop| {
+        shop.shift_documents(POS) == vec![OPEN, CLOSE, OPEN, CLOSE, OPEN, CLOSE]
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_shift_is_opened_and_closed_by_call_and_only_once() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(folder.path()).await;

@@ -2,7 +2,7 @@
 
 use jiff::{Span, Timestamp};
 use kkt_adapter::{
-    buffer::{SqliteBuffer, SqliteOptions, sqlite::OpenError},
+    buffer::{MemoryBuffer, SqliteBuffer, SqliteOptions, sqlite::OpenError},
     domain::{
         document::Identity,
         entry::Entry,
@@ -13,7 +13,9 @@ use kkt_adapter::{
     },
     fiscalize::{Fiscalizer, Options, Recovered},
     kkt::virtual_kkt::{Faults, RecordKind, VirtualFleet, VirtualKkt, VirtualOptions},
-    ports::{Buffer, Clock, ListFilter, Lookup, Monotonic, Observer, Sale, SaleStatus, Till, TillError},
+    ports::{
+        Buffer, Clock, KktFleet, ListFilter, Lookup, Monotonic, Observer, Sale, SaleStatus, Till, TillError,
+    },
 };
 use std::{
     path::Path,
@@ -70,7 +72,7 @@ impl Observer for Counting {
 }
 
 pub struct Shop {
-    pub buffer: Arc<SqliteBuffer>,
+    pub buffer: Arc<dyn Buffer>,
     pub fleet: Arc<VirtualFleet>,
     pub till: Fiscalizer,
     pub clock: Arc<ManualClock>,
@@ -106,23 +108,47 @@ impl Shop {
 
     /// Without the background.
     pub async fn closed(folder: &Path, options: Options, capacity: u64) -> Self {
-        let start = "2026-11-23T15:30:20Z".parse().unwrap();
-        let clock = Arc::new(ManualClock {
-            wall: Mutex::new(start),
-            passed: Mutex::default(),
-            began: Instant::now(),
-        });
-        let seen = Arc::new(Counting::default());
+        let (clock, seen) = (clock(), Arc::new(Counting::default()));
         let buffer = open_buffer(folder, capacity, &clock, &seen);
-        let identity = Identity {
-            inn: "7702203276".into(),
-            rn_kkt: "0000000005008570".into(),
-            ofd_name: "ОФД".into(),
-            taxation: Taxation::Osn,
-        };
-        let virtual_options = VirtualOptions::new(folder.join("virtual-kkt"), identity);
-        let fleet = Arc::new(VirtualFleet::new(virtual_options, clock.clone()).unwrap());
-        let till = Fiscalizer::new(buffer.clone(), fleet.clone(), clock.clone(), seen.clone(), options);
+        let fleet = fleet(folder, &clock);
+        let devices = fleet.clone();
+        Self::joined(clock, seen, buffer, fleet, devices, options).await
+    }
+
+    /// Over the buffer in memory, whose writes can be held back and refused.
+    pub async fn in_memory(folder: &Path) -> (Self, Arc<MemoryBuffer>) {
+        let clock = clock();
+        let memory = Arc::new(MemoryBuffer::new(1_000, clock.clone()));
+        let fleet = fleet(folder, &clock);
+        let devices = fleet.clone();
+        let shop = Self::joined(clock, Arc::default(), memory.clone(), fleet, devices, options()).await;
+        shop.till.start();
+        (shop, memory)
+    }
+
+    /// With devices that are not quite the virtual ones.
+    pub async fn with_devices(
+        folder: &Path,
+        devices: impl FnOnce(Arc<VirtualFleet>) -> Arc<dyn KktFleet>,
+    ) -> Self {
+        let (clock, seen) = (clock(), Arc::new(Counting::default()));
+        let buffer = open_buffer(folder, 1_000, &clock, &seen);
+        let fleet = fleet(folder, &clock);
+        let devices = devices(fleet.clone());
+        let shop = Self::joined(clock, seen, buffer, fleet, devices, options()).await;
+        shop.till.start();
+        shop
+    }
+
+    async fn joined(
+        clock: Arc<ManualClock>,
+        seen: Arc<Counting>,
+        buffer: Arc<dyn Buffer>,
+        fleet: Arc<VirtualFleet>,
+        devices: Arc<dyn KktFleet>,
+        options: Options,
+    ) -> Self {
+        let till = Fiscalizer::new(buffer.clone(), devices, clock.clone(), seen.clone(), options);
         let woken = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&woken);
         till.on_printed(Arc::new(move |device: &DeviceId| {
@@ -243,6 +269,22 @@ impl Shop {
         let made: Vec<(u32, ReceiptId)> = ledger.iter().map(|record| (record.fd, record.key)).collect();
         assert_eq!(sent, made, "the lane is not what the ФН made");
     }
+}
+
+fn clock() -> Arc<ManualClock> {
+    let start = "2026-11-23T15:30:20Z".parse().unwrap();
+    Arc::new(ManualClock { wall: Mutex::new(start), passed: Mutex::default(), began: Instant::now() })
+}
+
+fn fleet(folder: &Path, clock: &Arc<ManualClock>) -> Arc<VirtualFleet> {
+    let identity = Identity {
+        inn: "7702203276".into(),
+        rn_kkt: "0000000005008570".into(),
+        ofd_name: "ОФД".into(),
+        taxation: Taxation::Osn,
+    };
+    let options = VirtualOptions::new(folder.join("virtual-kkt"), identity);
+    Arc::new(VirtualFleet::new(options, clock.clone()).unwrap())
 }
 
 fn open_buffer(

@@ -2,7 +2,7 @@
 
 use super::shop::{POS, Shop, options, receipt, rouble};
 use kkt_adapter::{
-    domain::lifecycle::State,
+    domain::{entry::Actor, lifecycle::State},
     fiscalize::Options,
     kkt::virtual_kkt::{Fault, Faults, Setting},
     ports::{SaleStatus, Till, TillError},
@@ -173,6 +173,38 @@ async fn a_device_that_cannot_be_opened_loses_no_receipt() {
     std::fs::remove_file(state.join("device.toml")).unwrap();
     shop.until("a", State::Printed).await;
     shop.assert_sound(POS).await;
+}
+
+#[tokio::test]
+async fn a_device_that_nothing_waits_for_is_well_once_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(folder.path()).await;
+    shop.printed("before", rouble()).await;
+    shop.fault(POS, Faults::none().with(Fault::Off));
+    let id = shop.buffered("a", rouble()).await.id;
+    assert!(shop.till.devices()[0].trouble.is_some());
+    loop {
+        // The background may be trying to print it at this moment.
+        match shop.till.cancel(id, Actor("anna".into()), "the buyer left".into()).await {
+            Err(TillError::State { state: State::Printing, .. }) => {}
+            cancelled => {
+                cancelled.unwrap();
+                break;
+            }
+        }
+    }
+    shop.fault(POS, Faults::none());
+    let is_well = |shop: &Shop| shop.till.devices()[0].trouble.is_none();
+    shop.until_true("it answers again", is_well).await;
+    shop.close().await;
+
+    // Off at the start, when the background looks at it for the first time.
+    let off = folder.path().join("virtual-kkt").join(POS).join("faults.toml");
+    std::fs::write(&off, "off = true").unwrap();
+    let shop = Shop::open(folder.path()).await;
+    shop.until_true("it is off", |shop| shop.till.devices()[0].trouble.is_some()).await;
+    std::fs::remove_file(off).unwrap();
+    shop.until_true("it answers again", is_well).await;
 }
 
 #[tokio::test]

@@ -49,6 +49,54 @@ async fn a_change_from_a_foreign_page_is_refused() {
 }
 
 #[tokio::test]
+async fn a_foreign_page_may_link_here_and_not_read() {
+    let shop = open().await;
+    let ask = async |path: &str, [site, mode, dest]: [&str; 3]| {
+        let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+        send(&shop, Method::GET, path, &headers).await
+    };
+    for path in ["/", "/docs", "/v1/health", "/v1/kkt/events", "/metrics", "/assets/dashboard.js", "/nothing"]
+    {
+        for site in ["cross-site", "same-site"] {
+            for how in
+                [["no-cors", "image"], ["no-cors", "script"], ["cors", "empty"], ["navigate", "iframe"]]
+            {
+                ask(path, [site, how[0], how[1]]).await.error(403, "foreign_origin");
+            }
+        }
+    }
+    // A link from another page, from another port of this machine, from a bookmark; our own page; an extension.
+    for path in ["/", "/docs", "/v1/health"] {
+        for asked in [
+            ["cross-site", "navigate", "document"],
+            ["same-site", "navigate", "document"],
+            ["none", "navigate", "document"],
+            ["same-origin", "cors", "empty"],
+            ["none", "cors", "empty"],
+        ] {
+            assert_eq!(ask(path, asked).await.status, 200, "{path} {asked:?}");
+        }
+    }
+    assert_eq!(
+        ask("/livez", ["cross-site", "no-cors", "image"]).await.status,
+        200,
+        "it tells and holds nothing"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_told_which_one_came() {
+    let shop = open().await;
+    let detail = async |host: &str| {
+        let answer = send(&shop, Method::GET, "/v1/health", &[("host", host)]).await;
+        answer.error(403, "host_not_allowed")["detail"].as_str().unwrap().to_owned()
+    };
+    let told = detail("till-7.shop.local:8000").await;
+    assert!(told.contains("server.allowed_hosts; this one is \"till-7.shop.local:8000\""), "{told}");
+    assert!(detail(&"x".repeat(5_000)).await.len() < 400, "no more of it than a name can have");
+}
+
+#[tokio::test]
 async fn an_unknown_host_is_refused_for_changes_and_reads() {
     let shop = open().await;
     for host in ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost@evil.example"] {

@@ -77,6 +77,7 @@ async fn dead_letters_are_listed_requeued_and_resolved_under_a_name() {
     let resolved =
         shop.post(&format!("/v1/kkt/dlq/{second}/resolve"), json!({"note": "sent by hand"})).await.ok();
     assert_eq!(resolved["resolved"]["note"], "sent by hand");
+    assert_eq!(shop.sync.woken.lock().unwrap().len(), 2, "a lane that stops at dead letters goes on at once");
     assert_eq!(shop.get("/v1/kkt/dlq").await.ok()["dead_letters"], json!([]));
     assert_eq!(shop.get("/v1/kkt/dlq?resolved=true").await.ok()["dead_letters"].as_array().unwrap().len(), 1);
     let audit = shop.buffer_audit(&second).await;

@@ -107,7 +107,10 @@ async fn notes_of_the_validation_stand_in_the_message() {
     body["items"][0]["vat_rate"] = json!(20);
     body["payments"][0]["amount"] = json!("199.99");
     let message = shop.sell("k1", body).await.ok()["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("20 %") && message.contains("0.01"), "{message}");
+    let (russian, english) = message.split_once(" / ").unwrap();
+    assert!(russian.contains("Ставка НДС 20 %") && russian.contains("0,01"), "{message}");
+    assert!(english.contains("VAT rate 20 %") && english.contains("0.01"), "{message}");
+    assert!(!english.contains('я'), "each language in one piece: {message}");
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-async fn guarded() -> Shop {
-    let tokens = vec![
+fn tokens() -> Vec<TokenEntry> {
+    vec![
         token("till", Role::Pos, &["POS-001"]),
         token("pair", Role::Pos, &["POS-001", "POS-002"]),
         token("reader", Role::Reader, &[]),
@@ -17,8 +17,11 @@ async fn guarded() -> Shop {
             expires: Some("2026-11-23T16:30:20Z".parse().unwrap()),
             ..token("guest", Role::Operator, &[])
         },
-    ];
-    Shop::open(Setup { tokens, ..Setup::default() }).await
+    ]
+}
+
+async fn guarded() -> Shop {
+    Shop::open(Setup { tokens: tokens(), ..Setup::default() }).await
 }
 
 /// A route: method, path, body, and who gets further than the door: till, reader, operator.
@@ -65,10 +68,11 @@ fn table() -> Vec<Row> {
 }
 
 /// Routes that let everybody in; what they show depends on who asks.
-const OPEN: [(&str, &str); 7] = [
+const OPEN: [(&str, &str); 8] = [
     ("get", "/livez"),
     ("get", "/readyz"),
     ("get", "/docs"),
+    ("get", "/docs/{guide}"),
     ("get", "/assets/{name}"),
     ("get", "/v1/session"),
     ("post", "/v1/session"),
@@ -263,6 +267,77 @@ async fn lists_and_figures_of_a_tills_token_are_its_own() {
     assert_eq!((own["per_pos"].as_array().unwrap().len(), all["per_pos"].as_array().unwrap().len()), (1, 3));
     assert_eq!(own["pending"].as_u64().unwrap() * 3, all["pending"].as_u64().unwrap());
     assert_eq!(own["current_queued"], all["current_queued"], "how full the buffer is concerns all");
+}
+
+#[tokio::test]
+async fn a_403_says_which_role_or_which_tills_would_be_right() {
+    let shop = guarded().await;
+    let detail = async |name: &str, method: Method, path: &str, body: Option<Value>| {
+        let answer = shop.ask(&format!("secret-of-{name}"), method, path, body).await;
+        assert_eq!(answer.status, 403);
+        answer.json()["detail"].as_str().unwrap().to_owned()
+    };
+    let sale = || Some(receipt_of("POS-009"));
+    assert_eq!(
+        detail("reader", Method::POST, "/v1/kkt/receipt", sale()).await,
+        "this needs the role pos or operator; the token reader has reader"
+    );
+    assert_eq!(
+        detail("till", Method::POST, "/v1/kkt/buffer/sync", Some(json!({}))).await,
+        "this needs the role operator; the token till has pos"
+    );
+    assert_eq!(
+        detail("pair", Method::POST, "/v1/kkt/receipt", sale()).await,
+        "the token pair acts for other tills: POS-001, POS-002"
+    );
+    let pos_ids: Vec<String> = (10..20).map(|number| format!("P{number}")).collect();
+    let pos_ids: Vec<&str> = pos_ids.iter().map(String::as_str).collect();
+    shop.options.tokens.replace(vec![token("many", Role::Pos, &pos_ids)]);
+    assert_eq!(
+        detail("many", Method::POST, "/v1/kkt/receipt", sale()).await,
+        "the token many acts for other tills: P10, P11, P12, P13, P14, P15, P16, P17 and 2 more"
+    );
+}
+
+/// The rest of a stream, which must come to its end by itself.
+async fn rest(stream: reqwest::Response) -> String {
+    tokio::time::timeout(Duration::from_secs(20), stream.text()).await.expect("the stream ends").unwrap()
+}
+
+// P10
+#[tokio::test]
+async fn a_stream_ends_with_the_token_or_session_it_was_opened_by_and_others_go_on() {
+    let heartbeat = Duration::from_millis(50);
+    let shop = Shop::open(Setup { tokens: tokens(), heartbeat, ..Setup::default() }).await;
+    let open = async |header: &str, value: &str| {
+        let request = shop.client.get(shop.url("/v1/kkt/events")).header(header, value);
+        let mut stream = request.send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        assert!(stream.chunk().await.unwrap().is_some(), "the greeting");
+        stream
+    };
+    let (reader, guest) = (log_in(&shop, "reader").await, log_in(&shop, "guest").await);
+    let mut operator = open("authorization", "Bearer secret-of-operator").await;
+    let of_reader = open("authorization", "Bearer secret-of-reader").await;
+    let logged_out = open("cookie", &reader).await;
+    let (expired, its_session) =
+        (open("authorization", "Bearer secret-of-guest").await, open("cookie", &guest).await);
+
+    let end = shop.client.delete(shop.url("/v1/session")).header("cookie", &reader);
+    end.header("content-type", "application/json").send().await.unwrap();
+    rest(logged_out).await;
+    shop.clock.skip(Duration::from_secs(3_600));
+    rest(expired).await;
+    rest(its_session).await;
+    // The same token with a role that may not listen.
+    let kept = tokens().into_iter().filter(|token| token.name == "operator");
+    let till = token("reader", Role::Pos, &["POS-001"]);
+    shop.options.tokens.replace(kept.chain([till]).collect());
+    rest(of_reader).await;
+    for _ in 0..3 {
+        let piece = tokio::time::timeout(Duration::from_secs(20), operator.chunk()).await.unwrap().unwrap();
+        assert!(piece.is_some(), "its token is good all the while");
+    }
 }
 
 #[tokio::test]

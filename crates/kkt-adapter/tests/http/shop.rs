@@ -251,6 +251,8 @@ pub struct Setup {
     pub tokens: Vec<TokenEntry>,
     pub request_timeout: Duration,
     pub body_timeout: Duration,
+    /// Longest silence of the stream of events.
+    pub heartbeat: Duration,
     pub limits: ServerLimits,
 }
 
@@ -262,6 +264,7 @@ impl Default for Setup {
             tokens: Vec::new(),
             request_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(10),
+            heartbeat: EventLimits::default().heartbeat,
             limits: ServerLimits::default(),
         }
     }
@@ -340,7 +343,10 @@ impl Shop {
             breakers: breakers.clone(),
             heartbeat: Arc::new(NoHeartbeat),
             metrics: page.clone(),
-            events: Arc::new(EventLog::new(clock.clone(), EventLimits::default())),
+            events: Arc::new(EventLog::new(
+                clock.clone(),
+                EventLimits { heartbeat: setup.heartbeat, ..EventLimits::default() },
+            )),
             clock: clock.clone(),
             observer: seen.clone(),
             options: options.clone(),

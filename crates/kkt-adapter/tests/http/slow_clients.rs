@@ -87,9 +87,14 @@ async fn more_bad_connections_than_places_do_not_starve_good_requests() {
         let connecting = TcpStream::connect(shop.address);
         let mut stream =
             tokio::time::timeout(Duration::from_secs(20), connecting).await.expect("a place").unwrap();
-        let start: &[u8] = match n % 3 {
+        let start: &[u8] = match n % 4 {
             0 => b"",
             1 => b"GET / HTTP/1.1\r\nHost: loc",
+            // Refused for its size alone: what comes all the same is thrown away, and may not come.
+            2 => {
+                b"POST /v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                   Content-Length: 3000000\r\n\r\n{"
+            }
             _ => {
                 b"POST /v1/kkt/receipt HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                    Idempotency-Key: bad\r\nContent-Length: 900\r\n\r\n{"
@@ -103,6 +108,33 @@ async fn more_bad_connections_than_places_do_not_starve_good_requests() {
         assert_eq!(shop.sell(&format!("good{n}"), receipt()).await.ok()["status"], "printed");
     }
     assert!(shop.row("bad").await.is_none());
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_for_its_size_and_never_comes_gives_its_place_to_another_client() {
+    let limits = ServerLimits { max_connections: 4, ..ServerLimits::default() };
+    let shop = Shop::open(Setup { limits, ..Setup::default() }).await;
+    let head = |length: &str| {
+        format!(
+            "POST /v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+        )
+    };
+    // Too large as announced; too large as it came.
+    let announced = head("Content-Length: 3000000") + "{";
+    let came = head("Transfer-Encoding: chunked") + "200001\r\n" + &" ".repeat(0x20_0001) + "\r\n";
+    let mut stalled = Vec::new();
+    for bytes in [&announced, &came, &announced, &came] {
+        let mut stream = TcpStream::connect(shop.address).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    assert_eq!(shop.get("/livez").await.status, 200);
+    // A place was free before any of them had been waited for to its end.
+    let mut answer = [0; 16];
+    for stream in &stalled {
+        let read = stream.try_read(&mut answer);
+        assert!(!matches!(read, Ok(1..)), "{}", String::from_utf8_lossy(&answer));
+    }
 }
 
 #[tokio::test(start_paused = true)]

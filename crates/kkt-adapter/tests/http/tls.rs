@@ -158,6 +158,12 @@ async fn under_tls_the_sessions_cookie_is_secure_and_an_unencrypted_origin_is_fo
     let own = https(&shop, "");
     let answer = begin(own.clone()).await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.starts_with("__Host-kkt_session="), "{cookie}");
+    let dlq = |cookie: &str| ca.client().get(https(&shop, "/v1/kkt/dlq")).header("Cookie", cookie).send();
+    let pair = cookie.split(';').next().unwrap();
+    assert_eq!(dlq(pair).await.unwrap().status(), 200);
+    let unmarked = pair.replace("__Host-", "");
+    assert_eq!(dlq(&unmarked).await.unwrap().status(), 401, "an unencrypted port may have set it");
     for part in ["; Secure", "; HttpOnly", "; SameSite=Strict", "; Path=/"] {
         assert!(cookie.contains(part), "{cookie}");
     }

@@ -1,8 +1,12 @@
 //! Thousands of tills, few places.
 
 use super::shop::{Attempt, Fate, Shop};
-use kkt_adapter::sync::SyncOptions;
-use std::{collections::BTreeMap, time::Duration};
+use kkt_adapter::{ports::OfdError, sync::SyncOptions};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 const LANES_MAX: usize = 8;
 /// Documents of one turn while others wait.
@@ -27,7 +31,7 @@ async fn two_thousand_devices_are_served_in_turn_whatever_one_of_them_has_waitin
     assert_eq!(attempts.len(), 300 + 4_000, "each document once");
     assert!(shop.ofd.most() <= LANES_MAX, "{} at once", shop.ofd.most());
     let mut next: BTreeMap<&str, u32> = BTreeMap::new();
-    for Attempt { device, fd } in &attempts {
+    for Attempt { device, fd, .. } in &attempts {
         let expected = next.entry(device).or_insert(1);
         assert_eq!(fd, expected, "{device}: ФД order");
         *expected += 1;
@@ -82,4 +86,46 @@ async fn only_lanes_that_send_hold_documents_and_a_page_of_them_at_most() {
     assert_eq!(pages.len(), LANES_MAX, "a page for each lane that sends, none for the 92 that wait");
     assert!(pages.iter().all(|limit| **limit <= 64), "{pages:?} of 300 that wait on each device");
     assert_eq!(shop.ofd.attempts().len(), LANES_MAX);
+}
+
+/// The largest document that the form allows comes to about so many bytes of the OFD's protocol.
+const LARGEST: usize = 80 * 1_024;
+
+// P7: «bounded memory», whatever the documents are like.
+#[tokio::test(start_paused = true)]
+async fn a_page_of_the_largest_documents_is_short_and_all_of_them_are_sent() {
+    let mut shop = Shop::new(options(), |_| Fate::Accepted);
+    shop.print_long("BIG", 40, LARGEST).await;
+    shop.engine.start();
+    shop.until_pending(0).await;
+    assert_eq!(shop.ofd.attempts().len(), 40);
+    let most = 128 * 1_024 + LARGEST;
+    assert!(shop.pages.biggest() <= most, "{} bytes in one page", shop.pages.biggest());
+}
+
+// P5
+#[tokio::test(start_paused = true)]
+async fn a_device_whose_send_failed_once_has_its_turn_as_if_it_had_not() {
+    for failure in [
+        OfdError::Unavailable { reason: "one lost connection".into(), retry_after: None },
+        OfdError::Rejected { code: "14".into(), reason: "format".into() },
+    ] {
+        let failed = AtomicBool::new(false);
+        let options = SyncOptions { retry_after: Duration::from_millis(100), ..options() };
+        let mut shop = Shop::new(options, move |document| {
+            let is_unlucky = document.device.as_str() == "UNLUCKY" && !failed.swap(true, Ordering::SeqCst);
+            if is_unlucky { Fate::Fails(failure.clone()) } else { Fate::Accepted }
+        });
+        shop.print("UNLUCKY", 3).await;
+        for n in 0..40 {
+            shop.print(&format!("KKT-{n}"), 40).await;
+        }
+        shop.engine.start();
+        shop.until_pending(0).await;
+        let attempts = shop.ofd.attempts();
+        let of_it: Vec<usize> = (0..attempts.len()).filter(|n| attempts[*n].device == "UNLUCKY").collect();
+        // A round is a turn of each: its first one, a part of one while it pauses, and the one in which it sends the rest.
+        let others = attempts[..*of_it.last().unwrap()].iter().filter(|one| one.device == "KKT-0").count();
+        assert!(others <= 3 * TURN, "it waited while KKT-0 sent {others} of its 40");
+    }
 }

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod commands;
+mod defects;
 mod fairness;
+mod herd;
 mod poison;
 mod shop;
+mod storage;

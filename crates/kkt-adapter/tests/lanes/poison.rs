@@ -1,12 +1,12 @@
 //! A document that cannot be delivered: whatever the reason, the others are held up by one send at most.
 
-use super::shop::{Attempt, Fate, SEND, Shop};
+use super::shop::{Attempt, Fate, SEND, Shop, hush};
 use kkt_adapter::{
     domain::lifecycle::State,
     ports::{Buffer, ListFilter, OfdError},
     sync::SyncOptions,
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 const POISONED: (&str, u32) = ("KKT-0", 2);
 
@@ -99,15 +99,35 @@ async fn a_document_that_is_always_answered_with_garbage_delays_others_by_one_se
 // P2, P5: «poison receipt», worker panic.
 #[tokio::test(start_paused = true)]
 async fn a_document_whose_sending_panics_delays_others_by_one_send() {
-    // The panics are wanted: their messages would look like failures.
-    let before = Arc::new(std::panic::take_hook());
-    let theirs = Arc::clone(&before);
-    std::panic::set_hook(Box::new(move |info| {
-        let wanted =
-            info.payload().downcast_ref::<&str>().is_some_and(|text| *text == "a defect of the client");
-        if !wanted {
-            theirs(info);
-        }
-    }));
+    hush("a defect of the client");
     delays_others_by_one_send(|| Fate::Panics).await;
+}
+
+// P5: the OFD asks for a pause, but takes all others meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_always_answered_with_a_retry_after_holds_up_its_own_lane_only() {
+    let asked = Duration::from_secs(300);
+    let mut shop = shop(|| {
+        let retry_after = Some(Duration::from_secs(300));
+        Fate::Fails(OfdError::Unavailable { reason: "HTTP 503".into(), retry_after })
+    });
+    shop.print(POISONED.0, 3).await;
+    shop.engine.start();
+    shop.until_pending(2).await;
+    // The first time it may be the OFD: everybody waits.
+    tokio::time::sleep(asked * 2).await;
+    for round in 0..60 {
+        shop.print("KKT-1", 1).await;
+        shop.wake("KKT-1");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let waiting = shop.buffer.stats().await.unwrap().per_pos;
+        let pending = waiting[&"KKT-1".parse().unwrap()].pending;
+        // It may be the OFD once more: nothing else was sent since.
+        assert!(round < 11 || pending == 0, "KKT-1 waits in round {round}");
+    }
+    shop.until_pending(0).await;
+    let own = shop.ofd.attempts();
+    let own: Vec<_> = own.iter().filter(|one| is_poisoned(one)).map(|one| one.at).collect();
+    assert!(own.windows(2).all(|two| two[1] - two[0] >= asked), "the OFD's pause is kept: {own:?}");
+    a_person_sees_it(&shop).await;
 }

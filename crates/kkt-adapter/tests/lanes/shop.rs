@@ -7,19 +7,22 @@ use kkt_adapter::{
     domain::{
         document::{Confirmation, DocumentKind, FiscalDoc, Outgoing},
         entry::{Actor, AuditEvent, Change, Entry, NewEntry, Settlement},
-        ids::{DeviceId, ReceiptId},
+        ids::{DeviceId, PosId, ReceiptId},
         money::Kopecks,
         receipt::BodyHash,
     },
     ports::{
-        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, Monotonic, OfdClient, OfdError,
-        Pending, Place, Silent, Stats, StoreHealth, SyncControl,
+        Appended, Buffer, BufferError, Clock, ListFilter, ListPage, Lookup, Monotonic, Observer, OfdClient,
+        OfdError, Pending, Place, Silent, Stats, StoreHealth, SyncControl,
     },
     sync::{Breakers, SyncEngine, SyncOptions},
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,11 +55,14 @@ pub enum Fate {
 pub struct Attempt {
     pub device: String,
     pub fd: u32,
+    /// After the OFD was made.
+    pub at: Duration,
 }
 
 /// The OFD: what came, in order, and how many at once.
 pub struct Ofd {
     fate: Box<dyn Fn(&Outgoing) -> Fate + Send + Sync>,
+    began: tokio::time::Instant,
     seen: Mutex<(Vec<Attempt>, usize, usize)>,
 }
 
@@ -76,7 +82,8 @@ impl OfdClient for Ofd {
     async fn submit(&self, document: &Outgoing) -> Result<Confirmation, OfdError> {
         {
             let mut seen = self.seen.lock().unwrap();
-            seen.0.push(Attempt { device: document.device.to_string(), fd: document.fd });
+            let at = self.began.elapsed();
+            seen.0.push(Attempt { device: document.device.to_string(), fd: document.fd, at });
             seen.1 += 1;
             seen.2 = seen.2.max(seen.1);
         }
@@ -100,15 +107,48 @@ impl OfdClient for Ofd {
     }
 }
 
-/// The buffer as the lanes have it, and how many documents each page was asked for.
+/// The buffer as the lanes have it: what each page was asked for and had, and what goes wrong.
 pub struct Pages {
     inner: Arc<MemoryBuffer>,
     asked: Mutex<Vec<usize>>,
+    /// The most bytes that one page had.
+    biggest: AtomicUsize,
+    /// So many settlements are refused, as by a full disk.
+    pub refuse_settles: AtomicUsize,
+    /// So many pages end in a panic.
+    pub panicking_pages: AtomicUsize,
+    /// Asking for devices with work ends in a panic.
+    pub panicking_net: AtomicBool,
 }
 
 impl Pages {
     pub fn asked(&self) -> Vec<usize> {
         self.asked.lock().unwrap().clone()
+    }
+
+    pub fn biggest(&self) -> usize {
+        self.biggest.load(Ordering::SeqCst)
+    }
+}
+
+/// Whether it was to happen once more.
+fn counts_down(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+/// What is told of documents that were settled.
+#[derive(Default)]
+pub struct Told(AtomicUsize);
+
+impl Told {
+    pub fn settled(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Observer for Told {
+    fn settled(&self, _: &PosId, _: &'static str) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -121,10 +161,18 @@ impl Buffer for Pages {
         limit: usize,
     ) -> Result<Vec<Outgoing>, BufferError> {
         self.asked.lock().unwrap().push(limit);
-        self.inner.next(device, after_fd, limit).await
+        if limit > 1 && counts_down(&self.panicking_pages) {
+            panic!("{WANTED_PANIC}");
+        }
+        let page = self.inner.next(device, after_fd, limit).await?;
+        self.biggest.fetch_max(page.iter().map(|document| document.wire.len()).sum(), Ordering::SeqCst);
+        Ok(page)
     }
     fn reserve(&self) -> Result<Place, BufferError> {
         self.inner.reserve()
+    }
+    fn reserve_own(&self) -> Result<Place, BufferError> {
+        self.inner.reserve_own()
     }
     fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {
         self.inner.append(place, entry, print_now)
@@ -133,6 +181,10 @@ impl Buffer for Pages {
         self.inner.apply(id, change)
     }
     fn settle(&self, outcomes: Vec<Settlement>) -> Pending<()> {
+        if counts_down(&self.refuse_settles) {
+            let (reason, retry_after) = ("the disk is full".into(), Duration::from_secs(60));
+            return Box::pin(std::future::ready(Err(BufferError::Full { reason, retry_after })));
+        }
         self.inner.settle(outcomes)
     }
     fn record(&self, event: AuditEvent) -> Pending<()> {
@@ -145,6 +197,7 @@ impl Buffer for Pages {
         self.inner.list(filter).await
     }
     async fn devices_pending(&self) -> Result<Vec<DeviceId>, BufferError> {
+        assert!(!self.panicking_net.load(Ordering::SeqCst), "{WANTED_PANIC}");
         self.inner.devices_pending().await
     }
     async fn devices(&self) -> Result<Vec<DeviceId>, BufferError> {
@@ -167,10 +220,28 @@ impl Buffer for Pages {
     }
 }
 
+pub const WANTED_PANIC: &str = "a defect that the test wants";
+
+/// Panics with these words are not shown: they would look like failures.
+pub fn hush(words: &'static str) {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let is_wanted = text.is_some_and(|text| text.contains(words));
+        if !is_wanted {
+            before(info);
+        }
+    }));
+}
+
 pub struct Shop {
     pub buffer: Arc<MemoryBuffer>,
     pub pages: Arc<Pages>,
     pub ofd: Arc<Ofd>,
+    pub told: Arc<Told>,
+    pub breakers: Arc<Breakers>,
     pub engine: Arc<SyncEngine>,
     next_fd: BTreeMap<String, u32>,
 }
@@ -179,8 +250,20 @@ impl Shop {
     pub fn new(options: SyncOptions, fate: impl Fn(&Outgoing) -> Fate + Send + Sync + 'static) -> Self {
         let clock = Arc::new(Paused(tokio::time::Instant::now()));
         let buffer = Arc::new(MemoryBuffer::new(100_000, clock.clone()));
-        let pages = Arc::new(Pages { inner: buffer.clone(), asked: Mutex::default() });
-        let ofd = Arc::new(Ofd { fate: Box::new(fate), seen: Mutex::default() });
+        let pages = Arc::new(Pages {
+            inner: buffer.clone(),
+            asked: Mutex::default(),
+            biggest: AtomicUsize::new(0),
+            refuse_settles: AtomicUsize::new(0),
+            panicking_pages: AtomicUsize::new(0),
+            panicking_net: AtomicBool::new(false),
+        });
+        let told = Arc::new(Told::default());
+        let ofd = Arc::new(Ofd {
+            fate: Box::new(fate),
+            began: tokio::time::Instant::now(),
+            seen: Mutex::default(),
+        });
         let breakers = Breakers::new(
             circuit_breaker::Config::new(),
             BTreeMap::new(),
@@ -189,12 +272,18 @@ impl Shop {
             Arc::new(Silent),
         )
         .unwrap();
-        let engine = SyncEngine::new(options, pages.clone(), ofd.clone(), breakers, clock, Arc::new(Silent));
-        Self { buffer, pages, ofd, engine, next_fd: BTreeMap::new() }
+        let (observer, its_breakers) = (told.clone(), breakers.clone());
+        let engine = SyncEngine::new(options, pages.clone(), ofd.clone(), its_breakers, clock, observer);
+        Self { buffer, pages, ofd, told, breakers, engine, next_fd: BTreeMap::new() }
     }
 
     /// Prints documents on a device; its lane is not told.
     pub async fn print(&mut self, device: &str, count: u32) {
+        self.print_long(device, count, 2).await;
+    }
+
+    /// The same; each has so many bytes for the OFD.
+    pub async fn print_long(&mut self, device: &str, count: u32, bytes: usize) {
         for _ in 0..count {
             let fd = self.next_fd.entry(device.into()).or_insert(0);
             *fd += 1;
@@ -227,7 +316,8 @@ impl Shop {
                 total: Kopecks(0),
             };
             let by = Actor::system();
-            let printed = Change::Printed { fiscal: Box::new(fiscal), wire: b"{}".to_vec(), by };
+            let why = String::new();
+            let printed = Change::Printed { fiscal: Box::new(fiscal), wire: vec![b' '; bytes], by, why };
             self.buffer.apply(id, printed).await.unwrap();
         }
     }

@@ -93,17 +93,30 @@ impl Disk {
             let count = self.queue.lock().unwrap().len();
             let slowest = if self.world.scenario.slow_disk { 3_000 } else { 8 };
             tokio::time::sleep(self.world.millis(0, slowest)).await;
+            let is_refused = self.refuses();
+            if is_refused {
+                self.memory.refuse(0..count);
+            }
             self.memory.release_some(count);
             let writes: Vec<Write> = {
                 let mut queue = self.queue.lock().unwrap();
                 let count = count.min(queue.len());
                 queue.drain(..count).collect()
             };
-            for write in writes {
-                self.took_effect(write);
+            if is_refused {
+                self.world.count("batches refused");
+                self.world.tell("disk", format_args!("is full: {} writes are refused", writes.len()));
+            } else {
+                writes.into_iter().for_each(|write| self.took_effect(write));
             }
             self.committed.notify_waiters();
         }
+    }
+
+    /// Whether it is full for this batch.
+    fn refuses(&self) -> bool {
+        let may = self.world.scenario.disk_refuses && !self.world.notes(|notes| notes.is_healed);
+        may && self.world.chance(5)
     }
 
     fn took_effect(&self, write: Write) {
@@ -187,6 +200,10 @@ impl Disk {
 impl Buffer for Disk {
     fn reserve(&self) -> Result<Place, BufferError> {
         self.memory.reserve()
+    }
+
+    fn reserve_own(&self) -> Result<Place, BufferError> {
+        self.memory.reserve_own()
     }
 
     fn append(&self, place: Place, entry: NewEntry, print_now: bool) -> Pending<Appended> {

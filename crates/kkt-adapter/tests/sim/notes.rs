@@ -33,6 +33,8 @@ pub struct Document {
     pub charged: u32,
     /// How many documents had been accepted when it was last tried in this life.
     pub accepted_at_last_try: Option<u64>,
+    /// The same as the lane may have counted it.
+    pub accepted_before_last_try: u64,
     /// It may be dead.
     pub may_be_dead: bool,
     /// It was dead once, so no order is promised of it.
@@ -55,6 +57,10 @@ pub struct Notes {
     pub watch: Watch,
     /// Acceptances that the adapter has heard of in this life.
     pub accepted: u64,
+    /// The latest instant at which it heard of one, and how many it had heard of before that.
+    accepted_at: (Duration, u64),
+    /// What each lane sent last: of a document before it, it does not know any more when it was tried.
+    pub last_sent: BTreeMap<DeviceId, ReceiptId>,
     /// A person has undone every curse: no new one is cast.
     pub is_healed: bool,
     /// How often what happened.
@@ -66,14 +72,30 @@ pub struct Notes {
 pub struct Watch {
     /// Not before this may a call be made: the breaker is open until then.
     pub open_until: Option<Duration>,
-    /// The pauses that the OFD asked for: when it was heard, and until when.
-    pub pauses: Vec<(Duration, Duration)>,
+    /// The pauses that the OFD asked for.
+    pub pauses: Vec<Pause>,
     /// Calls in flight, each with the state and the generation in which it began.
     pub calls: BTreeMap<u64, (BreakerState, u64)>,
     pub calls_made: u64,
 }
 
+/// A pause that the OFD asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Pause {
+    pub heard: Duration,
+    pub until: Duration,
+    /// It is for this document alone, since others passed meanwhile; `None`: for all.
+    pub of: Option<ReceiptId>,
+    /// Others passed at the same instant: the lane may have heard of them or not, and taken it to be for all.
+    pub may_be_of_all: bool,
+}
+
 impl Watch {
+    /// A person has decided that the OFD is tried now.
+    pub fn lift_pauses(&mut self) {
+        self.pauses.retain(|pause| pause.of.is_some() && !pause.may_be_of_all);
+    }
+
     pub fn transition(&mut self, now: Duration, explanation: &Explanation) {
         self.open_until = match explanation.to {
             BreakerState::Open => explanation.open_time.map(|time| now + time),
@@ -97,6 +119,7 @@ impl Notes {
             was_tried: false,
             charged: 0,
             accepted_at_last_try: None,
+            accepted_before_last_try: 0,
             may_be_dead: false,
             unordered: false,
             cancelled: false,
@@ -128,6 +151,7 @@ impl Notes {
         }
         if step == Step::Requeue {
             document.charged = 0;
+            self.watch.pauses.retain(|pause| pause.of != Some(id));
         }
         Some((old, new))
     }
@@ -136,10 +160,25 @@ impl Notes {
         self.documents.iter().filter(|(_, document)| of(document)).map(|(id, _)| id.to_string()).collect()
     }
 
+    /// The adapter hears of an acceptance.
+    pub fn accept(&mut self, now: Duration) {
+        if self.accepted_at.0 != now {
+            self.accepted_at = (now, self.accepted);
+        }
+        self.accepted += 1;
+    }
+
+    /// Of how many it had heard before this instant: in which order a lane hears of what happens at once is not known here.
+    pub fn accepted_before(&self, now: Duration) -> u64 {
+        if self.accepted_at.0 == now { self.accepted_at.1 } else { self.accepted }
+    }
+
     /// What a process knew is gone with it.
     pub fn forget_life(&mut self) {
         self.watch = Watch { calls_made: self.watch.calls_made, ..Watch::default() };
         self.accepted = 0;
+        self.accepted_at = Default::default();
+        self.last_sent.clear();
         for document in self.documents.values_mut() {
             document.accepted_at_last_try = None;
         }

@@ -2,7 +2,7 @@
 //! answers is read by the adapter's real classification. Each call is checked against what the breaker allows (P6).
 
 use super::{
-    notes::Curse,
+    notes::{Curse, Pause},
     scenario::Sabotage,
     world::{MachineClock, World},
 };
@@ -11,7 +11,7 @@ use circuit_breaker::State as BreakerState;
 use kkt_adapter::{
     domain::{
         document::{Confirmation, Outgoing},
-        ids::DeviceId,
+        ids::{DeviceId, ReceiptId},
     },
     ofd::classify::{self, Answer},
     ports::{BreakerControl, Clock, OfdClient, OfdError},
@@ -270,7 +270,7 @@ impl Drop for Packet<'_> {
 
 impl Network {
     /// A call begins: the breaker must allow it, and whoever asked for a pause must have had it.
-    fn begin(&self, what: &str) -> InFlight<'_> {
+    fn begin(&self, what: &str, document: Option<ReceiptId>) -> InFlight<'_> {
         let world = &self.world;
         let breakers = self.breakers.get().expect("the breakers are made before the first call");
         let now = world.now();
@@ -288,7 +288,10 @@ impl Network {
                 Some("the breaker is open")
             } else if !shut && state == BreakerState::HalfOpen && early(watch.open_until) {
                 Some("the breaker was to be open for longer")
-            } else if watch.pauses.iter().any(|(heard, until)| (*heard + TICK..*until).contains(&now)) {
+            } else if watch.pauses.iter().any(|pause| {
+                let is_meant = pause.of.is_none() || pause.of == document;
+                is_meant && (pause.heard + TICK..pause.until).contains(&now)
+            }) {
                 Some("the OFD asked for a pause")
             } else {
                 None
@@ -328,23 +331,32 @@ impl Network {
 
     /// The rule of the architecture, reckoned a second time: a failure is the document's own only if another document
     /// was accepted since its previous try.
-    fn reckon(&self, document: &Outgoing, accepted_before: u64, result: &Result<Confirmation, OfdError>) {
+    fn reckon(&self, document: &Outgoing, before: (u64, u64), result: &Result<Confirmation, OfdError>) {
         let world = &self.world;
         let attempts_max = world.scenario.sync.attempts_max;
-        let now = world.now();
+        let (now, id) = (world.now(), document.id);
         world.notes(|notes| {
-            notes.accepted += u64::from(result.is_ok());
-            let accepted = notes.accepted;
-            if let Err(OfdError::Unavailable { retry_after: Some(time), .. }) = result {
-                notes.watch.pauses.push((now, now + (*time).min(RETRY_AFTER_MAX)));
+            if result.is_ok() {
+                notes.accept(now);
             }
-            let document = notes.of(document.id);
+            let (accepted, before_now) = (notes.accepted, notes.accepted_before(now));
+            let is_known = notes.last_sent.insert(document.device.clone(), id) == Some(id);
+            let document = notes.of(id);
             let failed = matches!(result, Err(OfdError::Unavailable { .. } | OfdError::Ambiguous(_)));
-            if failed && document.accepted_at_last_try.is_some_and(|then| accepted > then) {
+            let last_try = document.accepted_at_last_try;
+            if failed && last_try.is_some_and(|then| accepted > then) {
                 document.charged += 1;
                 document.may_be_dead |= document.charged >= attempts_max;
             }
-            document.accepted_at_last_try = Some(accepted_before);
+            let known = last_try.filter(|_| is_known);
+            let may_be_its_own = known.is_some() && accepted > document.accepted_before_last_try;
+            let may_be_of_all = known.is_none_or(|then| before_now <= then);
+            (document.accepted_at_last_try, document.accepted_before_last_try) = (Some(before.0), before.1);
+            if let Err(OfdError::Unavailable { retry_after: Some(time), .. }) = result {
+                let until = now + (*time).min(RETRY_AFTER_MAX);
+                let of = may_be_its_own.then_some(id);
+                notes.watch.pauses.push(Pause { heard: now, until, of, may_be_of_all });
+            }
         });
     }
 }
@@ -354,9 +366,10 @@ impl OfdClient for Network {
     async fn submit(&self, document: &Outgoing) -> Result<Confirmation, OfdError> {
         let world = &self.world;
         let name = world.name(document.id);
-        let in_flight = self.begin(&name);
+        let in_flight = self.begin(&name, Some(document.id));
         world.tell("lane", format_args!("{} sends {name}, ФД {}", document.device, document.fd));
-        let accepted_before = world.notes(|notes| notes.accepted);
+        let now = world.now();
+        let accepted_before = world.notes(|notes| (notes.accepted, notes.accepted_before(now)));
         let timeout = world.scenario.ofd_timeout;
         let result = match tokio::time::timeout(timeout, self.exchange(document)).await {
             Ok(Ok(answer)) => classify::submitted(document, &answer, MachineClock(Arc::clone(world)).wall()),
@@ -374,7 +387,7 @@ impl OfdClient for Network {
 
     async fn ping(&self) -> Result<(), OfdError> {
         let world = &self.world;
-        let in_flight = self.begin("a ping");
+        let in_flight = self.begin("a ping", None);
         tokio::time::sleep(world.millis(2, 80)).await;
         let weather = self.operator.weather.lock().unwrap().clone();
         let failed = |reason: &str| OfdError::Unavailable { reason: reason.into(), retry_after: None };

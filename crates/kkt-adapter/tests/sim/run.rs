@@ -163,6 +163,7 @@ pub fn calm(tills: u64, selling: Duration) -> Scenario {
         kkt_faults: false,
         crashes: false,
         disk_faults: false,
+        disk_refuses: false,
         slow_disk: false,
         late_packets: false,
         people: false,

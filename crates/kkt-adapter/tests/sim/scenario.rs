@@ -45,6 +45,8 @@ pub struct Scenario {
     pub kkt_faults: bool,
     pub crashes: bool,
     pub disk_faults: bool,
+    /// The disk is full for a batch now and then, and takes the next one.
+    pub disk_refuses: bool,
     pub slow_disk: bool,
     pub late_packets: bool,
     pub people: bool,
@@ -90,6 +92,7 @@ impl Scenario {
                 attempts_max: *rng.pick(&[3, 20]),
                 lanes_max: *rng.pick(&[1, 2, 64]),
                 on_rejected: if rng.chance(15) { OnRejected::Stop } else { OnRejected::Park },
+                seed,
                 ..SyncOptions::default()
             },
             fiscalize: fiscalize::Options { tick: seconds(idle), ..fiscalize::Options::default() },
@@ -104,6 +107,8 @@ impl Scenario {
             nights,
             jumps: rng.chance(30),
             own_clocks: rng.chance(50),
+            // Drawn last, so that what the other seeds are like stays as it was.
+            disk_refuses: rng.chance(15),
             sabotage: None,
         }
     }
@@ -115,6 +120,6 @@ impl Scenario {
 
     /// Whether nothing but the OFD and the network keeps a till from printing at once.
     pub fn is_till_unhindered(&self) -> bool {
-        !self.kkt_faults && !self.disk_faults && !self.slow_disk && !self.people
+        !self.kkt_faults && !self.disk_faults && !self.disk_refuses && !self.slow_disk && !self.people
     }
 }

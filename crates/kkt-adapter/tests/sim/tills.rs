@@ -176,7 +176,7 @@ pub async fn ask(world: &World, adapter: &Adapter, log: &Log, asked: &Asked) {
         Err(TillError::Buffer(BufferError::Full { .. })) => {
             world.count("refused, buffer full");
             world.tell(pos, format_args!("{key}: the buffer is full"));
-            if world.scenario.capacity > 1_000 {
+            if world.scenario.capacity > 1_000 && !world.scenario.disk_refuses {
                 world.violation(format!("P7: {key} was refused by a buffer that has room"));
             }
         }

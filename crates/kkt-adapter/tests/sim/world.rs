@@ -179,6 +179,12 @@ impl Observer for Watcher {
         if !self.0.is_alive() {
             return;
         }
+        if let Event::Command { key, command, .. } = &event
+            && key == "ofd"
+            && *command != "force_open"
+        {
+            self.0.notes(|notes| notes.watch.lift_pauses());
+        }
         if let Event::Breaker { key, explanation } = event {
             let (from, to) = (explanation.from, explanation.to);
             self.0.tell("breaker", format_args!("{key}: {from} → {to}: {explanation}"));

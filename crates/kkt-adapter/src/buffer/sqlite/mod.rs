@@ -19,7 +19,7 @@
 //!
 //! | what happens | what the caller sees |
 //! |---|---|
-//! | capacity or floor of free disk reached | `reserve`: `Full` |
+//! | capacity or floor of free disk reached | `reserve`: `Full`; `reserve_own` gets a place all the same |
 //! | queue full, disk full | the write: `Full`, nothing was stored |
 //! | a reader meets a damaged or unreadable page | that read: `Failed`; the till goes on; the next start checks and repairs |
 //! | the writer meets one; I/O error; failed fsync | `Failed` from here on, and [`SqliteBuffer::failed`] tells; the next start checks the file |
@@ -250,6 +250,11 @@ impl Buffer for SqliteBuffer {
         self.shared.check()?;
         self.shared.disk.check(self.shared.clock.as_ref())?;
         self.shared.gate.reserve()
+    }
+
+    fn reserve_own(&self) -> Result<Place, BufferError> {
+        self.shared.check()?;
+        self.shared.gate.reserve_own()
     }
 
     fn append(&self, place: Place, mut entry: NewEntry, print_now: bool) -> Pending<Appended> {

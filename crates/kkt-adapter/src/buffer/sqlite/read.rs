@@ -14,7 +14,7 @@ use crate::{
         lifecycle::State,
         receipt::Receipt,
     },
-    ports::{BufferError, ListFilter, ListPage, Lookup},
+    ports::{BufferError, ListFilter, ListPage, Lookup, NEXT_BYTES},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
@@ -215,12 +215,16 @@ pub(super) fn next(
         WHERE d.state = 3 AND d.device = (SELECT n FROM names WHERE name = ?1) AND d.fd > ?2 ORDER BY d.fd");
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query(params![device.as_str(), after_fd.map_or(i64::MIN, i64::from)])?;
-    let mut lane = Vec::new();
+    let (mut lane, mut bytes) = (Vec::new(), 0);
     while lane.len() < limit
+        && bytes < NEXT_BYTES
         && let Some(found) = rows.next()?
     {
         match outgoing(found)? {
-            Ok(document) => lane.push(document),
+            Ok(document) => {
+                bytes += document.wire.len();
+                lane.push(document);
+            }
             Err(bad) => damage.push(bad),
         }
     }

@@ -2,8 +2,9 @@
 
 import { part, post } from "./api.js";
 import { $, h } from "./dom.js";
-import { t } from "./texts.js";
+import { refused, t } from "./texts.js";
 
+const receipt = (verb) => (target) => `/v1/kkt/receipt/${part(target.id)}/${verb}`;
 const breaker = (verb) => (target) => `/v1/kkt/circuit-breakers/${part(target.key)}/${verb}`;
 const reason = { name: "reason", label: "reason", hint: "reasonHint", required: true };
 const optional = { ...reason, required: false };
@@ -15,14 +16,14 @@ const ACTIONS = {
   "force-closed": { title: "forceClosed", text: "forceClosedText", path: breaker("force-closed"), fields: [reason] },
   release: { title: "release", text: "releaseText", path: breaker("release"), fields: [optional] },
   reset: { title: "reset", text: "resetText", path: breaker("reset"), fields: [optional] },
-  park: { title: "park", text: "parkText", path: (target) => `/v1/kkt/receipt/${part(target.id)}/park`, fields: [reason] },
+  park: { title: "park", text: "parkText", path: receipt("park"), fields: [reason] },
   requeue: { title: "requeue", text: "requeueText", path: (target) => `/v1/kkt/dlq/${part(target.id)}/requeue`, fields: [optional] },
   resolve: { title: "resolve", text: "resolveText", path: (target) => `/v1/kkt/dlq/${part(target.id)}/resolve`, fields: [{ ...reason, name: "note", label: "note" }] },
   printed: {
-    title: "wasPrinted", text: "printedText", path: (target) => `/v1/kkt/receipt/${part(target.id)}/decide`, fixed: { printed: true },
+    title: "wasPrinted", text: "printedText", path: receipt("decide"), fixed: { printed: true },
     fields: [{ name: "fiscal_doc_number", label: "fdNumber", required: true, digits: true, as: Number }, { name: "fiscal_sign", label: "fiscalSign", required: true, digits: true }, reason],
   },
-  "not-printed": { title: "wasNotPrinted", text: "notPrintedText", path: (target) => `/v1/kkt/receipt/${part(target.id)}/decide`, fixed: { printed: false }, fields: [reason] },
+  "not-printed": { title: "wasNotPrinted", text: "notPrintedText", path: receipt("decide"), fixed: { printed: false }, fields: [reason] },
 };
 
 function control(field) {
@@ -30,7 +31,16 @@ function control(field) {
   if (field.choices) {
     return h("select", { id, name: field.name }, field.choices.map(([value, key, count]) => h("option", { value }, t(key, count))));
   }
-  return h("input", { id, name: field.name, type: "text", maxlength: field.digits ? 20 : 500, inputmode: field.digits ? "numeric" : null, autocomplete: "off", "aria-required": field.required ? "true" : null, "aria-describedby": field.hint ? `${id}-hint` : null });
+  return h("input", { id, name: field.name, type: "text", maxlength: field.digits ? 20 : 500, inputmode: field.digits ? "numeric" : null, autocomplete: "off", "aria-required": field.required ? "true" : null });
+}
+
+/** An empty `aria-invalid` would mean that all is well; the error is read out with the field, after its hint. */
+function complain(input, field, wrong) {
+  const described = [field.hint && `${input.id}-hint`, wrong && "act-error"].filter(Boolean).join(" ");
+  for (const [name, value] of [["aria-invalid", wrong && "true"], ["aria-describedby", described]]) {
+    if (value) input.setAttribute(name, value);
+    else input.removeAttribute(name);
+  }
 }
 
 function body(action) {
@@ -39,7 +49,7 @@ function body(action) {
     const input = $(`act-${field.name}`);
     const text = input.value.trim();
     const problem = field.required && !text ? "needed" : field.digits && !/^\d+$/.test(text) ? "digitsOnly" : null;
-    input.toggleAttribute("aria-invalid", Boolean(problem));
+    complain(input, field, Boolean(problem));
     if (problem) {
       $("act-error").textContent = `${t(field.label)}: ${t(problem)}`;
       input.focus();
@@ -77,6 +87,7 @@ export function actions(done) {
     $("act-fields").replaceChildren(...action.fields.map((field) => h("div", { class: "field" },
       h("label", { for: `act-${field.name}` }, t(field.label)), control(field),
       field.hint && h("p", { class: "quiet small", id: `act-${field.name}-hint` }, t(field.hint)))));
+    for (const field of action.fields) complain($(`act-${field.name}`), field, false);
     submit = async () => {
       const values = body(action);
       if (!values) return;
@@ -86,7 +97,7 @@ export function actions(done) {
         dialog.close();
         done();
       } catch (failure) {
-        $("act-error").textContent = failure.status === 0 ? t("noConnection") : failure.message;
+        $("act-error").textContent = refused(failure);
       } finally {
         $("act-submit").disabled = false;
       }

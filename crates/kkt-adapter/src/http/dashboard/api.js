@@ -1,10 +1,11 @@
 // The way to the adapter. All addresses are its own.
 
-/** What went wrong: `status` 0 means that no answer came. */
+/** What went wrong: `status` 0 means that no answer came; `type` is the adapter's code for it. */
 export class Failure extends Error {
-  constructor(status, text) {
+  constructor(status, text, type) {
     super(text);
     this.status = status;
+    this.type = type;
   }
 }
 
@@ -16,7 +17,7 @@ export const now = () => Date.now() + ahead;
 
 const PATIENCE_MS = 10_000;
 
-async function call(method, path, body) {
+async function call(method, path, body, patience = PATIENCE_MS) {
   let response;
   try {
     response = await fetch(path, {
@@ -25,7 +26,7 @@ async function call(method, path, body) {
       credentials: "same-origin",
       headers: body === undefined ? { Accept: "application/json" } : { Accept: "application/json", "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(patience),
     });
   } catch (error) {
     throw new Failure(0, String(error.message || error));
@@ -40,7 +41,7 @@ async function call(method, path, body) {
   } catch {
     throw new Failure(response.ok ? 0 : response.status, "the answer is no JSON");
   }
-  if (!response.ok) throw new Failure(response.status, told(answer));
+  if (!response.ok) throw new Failure(response.status, told(answer), answer?.type);
   return answer;
 }
 
@@ -51,6 +52,6 @@ function told(answer) {
 }
 
 export const get = (path) => call("GET", path);
-export const post = (path, body) => call("POST", path, body);
+export const post = (path, body, patience) => call("POST", path, body, patience);
 export const remove = (path) => call("DELETE", path, {});
 export const part = (name) => encodeURIComponent(name);

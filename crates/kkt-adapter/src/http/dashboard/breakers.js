@@ -3,7 +3,7 @@
 import { now } from "./api.js";
 import { $, badge, h, keyed, say, show, svg } from "./dom.js";
 import { LOOKS, probeText } from "./overview.js";
-import { clock, half, number, span, t } from "./texts.js";
+import { actor, clock, deed, half, number, span, t } from "./texts.js";
 
 const HOURS = 6;
 const SHOWN = 8;
@@ -66,7 +66,7 @@ function levers(breaker, act) {
 function commands(lines) {
   if (!lines?.length) return null;
   return h("details", { class: "commands" }, h("summary", { data: { control: "commands" } }, t("commands")),
-    h("ul", { class: "small" }, lines.map((line) => h("li", {}, `${clock(line.at)} · ${line.action} · ${line.by}${line.detail ? `: ${line.detail}` : ""}`))));
+    h("ul", { class: "small" }, lines.map((line) => h("li", {}, `${clock(line.at)} · ${deed(line.action)} · ${actor(line.by)}${line.detail ? `: ${half(line.detail)}` : ""}`))));
 }
 
 /** A breaker in full; one of a register that works is folded up. */

@@ -7,18 +7,21 @@ import { STATUSES, openPaper, renderDead, renderHeld, renderReceipts, renderUnkn
 import { $, h, say, show } from "./dom.js";
 import { Live } from "./live.js";
 import { renderFigures, renderTills, renderVerdict } from "./overview.js";
-import { clock, half, setLanguage, status, t, translatePage } from "./texts.js";
+import { clock, deed, half, refused, setLanguage, status, t, translatePage } from "./texts.js";
 
 const FEED_MAX = 40;
+/** A forced sync is answered within 25 s. */
+const SYNC_PATIENCE_MS = 30_000;
 
 const state = {
   session: null, health: null, buffer: null, healthAt: 0, details: new Map(), detailsAt: -Infinity,
-  dead: { entries: [], size: 0 }, unknown: [], receipts: null, search: { text: "", status: "", pages: 1 },
+  dead: { entries: [], size: 0, next: null, pages: 1 }, unknown: [], receipts: null, search: { text: "", status: "", pages: 1 },
   link: "connecting", failure: null, lostSince: null, feed: [],
 };
 
 const live = new Live(state, render, happened);
 const act = actions(() => live.want("all", 0));
+const open = (id) => openPaper(id, state.session?.role === "operator", act).catch(() => {});
 
 // While a button is held down nothing is drawn anew: a click whose button was replaced in between would be lost.
 let held = false;
@@ -45,11 +48,11 @@ function render() {
   renderFigures(state);
   renderTills(state);
   renderBreakers(state, act);
-  renderHeld(state, act);
+  renderHeld(state, act, open);
   if (state.receipts) {
-    renderReceipts(state);
-    renderDead(state, act);
-    renderUnknown(state, act);
+    renderReceipts(state, open);
+    renderDead(state, act, open);
+    renderUnknown(state, act, open);
   }
   renderFeed();
   for (const element of document.querySelectorAll('[data-needs="operator"]')) show(element, state.session?.role === "operator");
@@ -75,7 +78,7 @@ function happened(name, data) {
 
 function sentence({ name, data }) {
   if (name === "breaker") return t("feedBreaker", nameOf(data.key), t(data.from), t(data.to), half(data.reason));
-  if (name === "command") return t("feedCommand", nameOf(data.key), t(data.command).replace("…", ""), data.by, data.why);
+  if (name === "command") return t("feedCommand", nameOf(data.key), deed(data.command), data.by, data.why);
   if (name === "dead_letter") return t({ died: "feedDied", parked: "feedParked", requeued: "feedRequeued" }[data.action] ?? "feedResolved", data.receipt_id, data.action === "died" ? half(data.why) : data.by, data.why);
   return name === "receipt" ? t("feedUnknown", data.device) : t("feedLost");
 }
@@ -122,7 +125,7 @@ $("login-form").addEventListener("submit", async (event) => {
     await whoAmI();
     $("main").focus();
   } catch (failure) {
-    say($("login-error"), { 0: t("noConnection"), 401: t("loginWrong"), 403: t("loginTill"), 429: t("loginSlow") }[failure.status] ?? failure.message);
+    say($("login-error"), { 0: t("noConnection"), 401: t("loginWrong"), 403: t("loginTill"), 429: t("loginSlow") }[failure.status] ?? refused(failure));
     $("login-token").focus();
   }
 });
@@ -165,9 +168,14 @@ $("receipts-more").addEventListener("click", () => {
   live.want("documents", 0);
 });
 
+$("dead-more").addEventListener("click", () => {
+  state.dead.pages += 1;
+  live.want("documents", 0);
+});
+
 $("receipts-body").addEventListener("click", (event) => {
   const row = event.target.closest("tr");
-  if (row && !event.target.closest("button") && !String(getSelection())) openPaper(row.dataset.receipt).catch(() => {});
+  if (row && !event.target.closest("button") && !String(getSelection())) open(row.dataset.receipt);
 });
 
 $("paper-close").addEventListener("click", () => $("paper").close());
@@ -177,10 +185,10 @@ $("sync-now").addEventListener("click", async () => {
   button.disabled = true;
   say($("sync-result"), t("syncing"));
   try {
-    const report = await post("/v1/kkt/buffer/sync", {});
+    const report = await post("/v1/kkt/buffer/sync", {}, SYNC_PATIENCE_MS);
     say($("sync-result"), t("synced", report.synced, report.failed, report.skipped));
   } catch (failure) {
-    say($("sync-result"), failure.message);
+    say($("sync-result"), failure.type === "sync_running" ? t("syncRuns") : refused(failure));
   }
   button.disabled = false;
   live.want("all", 0);

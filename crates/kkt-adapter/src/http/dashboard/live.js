@@ -128,8 +128,8 @@ export class Live {
   }
 
   async documents() {
-    const [dead, unknown, receipts] = await Promise.all([get(`/v1/kkt/dlq?limit=${LIST}`), get("/v1/kkt/receipts?status=print_unknown&limit=20"), this.found()]);
-    this.state.dead = { entries: dead.dead_letters, size: dead.dlq_size };
+    const [dead, unknown, receipts] = await Promise.all([get(`/v1/kkt/dlq?limit=${Math.min(1_000, LIST * this.state.dead.pages)}`), get("/v1/kkt/receipts?status=print_unknown&limit=20"), this.found()]);
+    Object.assign(this.state.dead, { entries: dead.dead_letters, size: dead.dlq_size, next: dead.next_cursor });
     this.state.unknown = unknown.receipts;
     this.state.receipts = receipts;
   }

@@ -3,6 +3,8 @@
 //! Rules for the files: nothing comes from elsewhere, nothing is built; no script or style stands in the page itself, so
 //! that the content security policy can forbid it; text from receipts goes into the page as text, never as markup.
 
+pub mod guides;
+
 use super::error::ApiError;
 use axum::{
     body::{Body, Bytes},
@@ -80,6 +82,7 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("docs.js", SCRIPT, include_str!("docs.js")),
         File::new("documents.js", SCRIPT, include_str!("documents.js")),
         File::new("dom.js", SCRIPT, include_str!("dom.js")),
+        File::new("guide.css", STYLE, include_str!("guide.css")),
         File::new("live.js", SCRIPT, include_str!("live.js")),
         File::new("overview.js", SCRIPT, include_str!("overview.js")),
         File::new("russian.js", SCRIPT, include_str!("russian.js")),

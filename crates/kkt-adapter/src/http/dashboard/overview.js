@@ -18,6 +18,29 @@ export const LOOKS = {
   METRICS_ONLY: { icon: "info", level: "info" },
 };
 
+/** Where the guide speaks of a cause. */
+export const STEPS = {
+  storageFailed: "kkt-no-fsync",
+  full: "kkt-buffer-full",
+  fullSoon: "kkt-buffer-filling",
+  blocked: "print-unknown",
+  trouble: "kkt-till-not-printing",
+  ofdOpen: "kkt-ofd-unreachable",
+  ofdOpenFull: "kkt-ofd-unreachable",
+  ofdForced: "forced-states",
+  ofdForcedClosed: "forced-states",
+  deviceForced: "forced-states",
+  denied: "kkt-device-refused",
+  old: "kkt-oldest-pending",
+  laneHeld: "kkt-lane-stuck",
+  laneStopped: "kkt-lane-stuck",
+  deadSome: "dead-letters",
+};
+
+function steps([name]) {
+  return STEPS[name] && h("a", { href: `${t("guideLink")}#${STEPS[name]}`, data: { control: "steps" }, "aria-label": `${t("steps")}: ${t("guide")}, ${STEPS[name]}` }, t("steps"));
+}
+
 function words(values) {
   return values.map((value) => {
     if (value && typeof value === "object") return "span" in value ? span(value.span) : half(value.own);
@@ -38,7 +61,7 @@ export function renderVerdict(state) {
     h("li", { class: "cause", data: { level: cause.level } },
       cause.todo ? icon(ICONS[cause.level]) : null,
       h("div", {}, h("p", {}, sentence(cause.text)),
-        cause.todo && h("p", { class: "todo" }, h("strong", {}, t("todo")), " ", sentence(cause.todo)))));
+        cause.todo && h("p", { class: "todo" }, h("strong", {}, t("todo")), " ", sentence(cause.todo), " ", steps(cause.text)))));
 }
 
 /** Seconds until a breaker may be tried again, by the time of the answer that told it. */
@@ -69,7 +92,7 @@ function erpFigure({ running, state, last_error }) {
   if (!running) return [];
   const look = { online: LOOKS.CLOSED, offline: { icon: "warn", level: "warn" } }[state] ?? { icon: "wait", level: "info" };
   const word = { online: "erpOnline", offline: "erpOffline" }[state] ?? "erpUnknown";
-  return [{ name: t("erp"), value: t(word), level: look.level, icon: look.icon, note: last_error ?? t("erpNote") }];
+  return [{ name: t("erp"), value: t(word), level: look.level, icon: look.icon, note: last_error ? half(last_error) : t("erpNote") }];
 }
 
 function figures(state) {
@@ -122,11 +145,11 @@ function printing({ device, counts }) {
 
 export function renderTills(state) {
   const rows = tillRows(state);
-  const cell = (value, label) => h("td", { class: "number", data: { label } }, value === undefined ? "" : number(value));
+  const cell = (value, label) => h("td", { role: "cell", class: "number", data: { label } }, value === undefined ? "" : number(value));
   keyed($("tills-body"), rows.slice(0, TILLS_SHOWN), (row) => row.name, (row) => [row, t("till")], (row) =>
-    h("tr", {},
-      h("th", { scope: "row" }, row.name),
-      h("td", { data: { label: t("prints") } }, printing(row)),
+    h("tr", { role: "row" },
+      h("th", { scope: "row", role: "rowheader" }, row.name),
+      h("td", { role: "cell", data: { label: t("prints") } }, printing(row)),
       cell(row.counts?.unprinted ?? row.device?.unprinted, t("toPrint")),
       cell(row.counts?.pending, t("toSend")),
       cell(row.counts?.synced, t("delivered"))));

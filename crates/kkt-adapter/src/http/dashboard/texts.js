@@ -29,11 +29,14 @@ const TEXTS = {
   canSellSome: ["Магазин продаёт не на всех кассах", "The shop can sell, but not on every register"],
   cannotSell: ["Магазин не может продавать", "The shop cannot sell"],
   allWell: ["Чеки печатаются и доставляются в ОФД. Делать ничего не нужно.", "Receipts are printed and delivered to the OFD. There is nothing to do."],
+  guide: ["Руководство", "Guide"],
+  guideLink: ["/docs/operations.ru", "/docs/operations"],
+  steps: ["По шагам", "Step by step"],
   todo: ["Что делать:", "What to do:"],
   storageFailed: ["Хранилище чеков не работает: {0}", "The receipts' storage has failed: {0}"],
   storageFailedDo: ["Проверьте место на диске и сам диск, затем перезапустите службу kkt-adapter. Принятые чеки не потеряны.", "Check the disk and its free space, then restart the service kkt-adapter. Receipts already taken are not lost."],
   full: ["Буфер заполнен: новые чеки не принимаются.", "The buffer is full: no new receipts are taken."],
-  fullDo: ["Чтобы продавать уже сейчас: увеличьте buffer.capacity в настройках и перезапустите службу kkt-adapter. Затем причина: связь с ОФД (буфер освободится сам) или отвергнутые документы (закройте их ниже).", "To sell at once: raise buffer.capacity in the configuration and restart the service kkt-adapter. Then the cause: the link to the OFD (the buffer empties by itself) or dead letters (close them below)."],
+  fullDo: ["Чтобы продавать уже сейчас: увеличьте buffer.capacity в настройках и перезапустите службу kkt-adapter. Затем причина: связь с ОФД (буфер освободится сам) или недоставленные документы (закройте их ниже).", "To sell at once: raise buffer.capacity in the configuration and restart the service kkt-adapter. Then the cause: the link to the OFD (the buffer empties by itself) or dead letters (close them below)."],
   fullSoon: ["Буфер заполнен на {0} %.", "The buffer is {0} % full."],
   fullSoonDo: ["Пока магазин продаёт. Восстановите связь с ОФД, чтобы буфер не заполнился.", "The shop still sells. Restore the link to the OFD before it is full."],
   blocked: ["Касса {0} ждёт решения: неизвестно, напечатан ли чек.", "Register {0} waits for a decision: nobody knows whether a receipt was printed."],
@@ -55,13 +58,16 @@ const TEXTS = {
   deviceForced: ["Отправка документов кассы {0} остановлена вручную: {1}", "Sending the documents of register {0} was stopped by hand: {1}"],
   old: ["Самый старый чек ждёт ОФД {0}; закон даёт 30 дней.", "The oldest receipt has waited for the OFD for {0}; the law allows 30 days."],
   oldDo: ["Узнайте у ОФД и интернет-провайдера, когда связь вернётся. Осталось: {0}.", "Ask the OFD and the Internet provider when the link will be back. Left: {0}."],
+  oldHereDo: ["ОФД отвечает. Документ уйдёт сам, если его не держит недоставленный документ или очередь: разберитесь с ними ниже. Осталось: {0}.", "The OFD answers. The document goes by itself unless a dead letter or a queue holds it: deal with those below. Left: {0}."],
   tooOldDo: ["Срок вышел: касса может быть заблокирована ФН. Срочно свяжитесь с ОФД и сервисным центром.", "The time is over: the fiscal memory may block the register. Call the OFD and the service centre at once."],
   laneHeld: ["Касса {0}: документ ФД {1} не проходит в ОФД уже {2} и держит остальные.", "Register {0}: document ФД {1} has not got through to the OFD for {2} and holds up the others."],
   laneHeldDo: ["Магазин продаёт. Спросите ОФД об этом документе. Если ОФД работает, а документ не берёт, отложите его ниже, в «Что держит очередь»: остальные уйдут.", "The shop sells. Ask the OFD about this document. If the OFD works and does not take it, set it aside below, under “What holds up the queue”: the others will go."],
-  laneStopped: ["Касса {0}: отправка остановлена, пока не решено, что делать с отвергнутым документом.", "Register {0}: nothing is sent until somebody decides about a dead letter."],
-  laneStoppedDo: ["Магазин продаёт. Верните документ в очередь или закройте его ниже, в «Отвергнутые документы»: остальные уйдут.", "The shop sells. Requeue or close it below, under “Dead letters”: the others will go."],
-  deadSome: [{ one: "{0} документ не принят ОФД.", few: "{0} документа не приняты ОФД.", many: "{0} документов не приняты ОФД." }, { one: "{0} document was not accepted by the OFD.", other: "{0} documents were not accepted by the OFD." }],
-  deadSomeDo: ["Посмотрите причину ниже, в «Отвергнутые документы», и верните в очередь или закройте.", "See the reason below, under “Dead letters”, and requeue or close them."],
+  laneStopped: ["Касса {0}: отправка остановлена, пока не решено, что делать с недоставленным документом.", "Register {0}: nothing is sent until somebody decides about a dead letter."],
+  laneStoppedDo: ["Магазин продаёт. Верните документ в очередь или закройте его ниже, в «Недоставленные документы»: остальные уйдут.", "The shop sells. Requeue or close it below, under “Dead letters”: the others will go."],
+  laneFailed: ["Касса {0}: документы не уходят из-за ошибки программы: {1}", "Register {0}: nothing is sent because of a fault of the program: {1}"],
+  laneFailedDo: ["Магазин продаёт, документы сохранены. Сообщите в поддержку; перезапуск адаптера обычно помогает.", "The shop sells, the documents are safe. Tell support; restarting the adapter usually helps."],
+  deadSome: [{ one: "{0} документ не доставлен в ОФД и ждёт решения.", few: "{0} документа не доставлены в ОФД и ждут решения.", many: "{0} документов не доставлены в ОФД и ждут решения." }, { one: "{0} document has not been delivered to the OFD and waits for a decision.", other: "{0} documents have not been delivered to the OFD and wait for a decision." }],
+  deadSomeDo: ["Посмотрите причину ниже, в «Недоставленные документы», и верните в очередь или закройте.", "See the reason below, under “Dead letters”, and requeue or close them."],
 
   figures: ["Коротко", "At a glance"],
   ofd: ["ОФД", "OFD"],
@@ -76,10 +82,10 @@ const TEXTS = {
   waiting: ["Ждут ОФД", "Wait for the OFD"],
   waitingNote: ["напечатаны, уйдут сами", "printed, will be sent by themselves"],
   waitingNone: ["всё доставлено", "everything is delivered"],
-  waitingDead: ["остались отвергнутые: {0}", "dead letters are left: {0}"],
+  waitingDead: ["остались недоставленные: {0}", "dead letters are left: {0}"],
   oldest: ["Самый старый", "Oldest unconfirmed"],
   oldestNone: ["нет", "none"],
-  oldestNote: ["до предела 30 дней: {0}", "until the 30-day limit: {0}"],
+  oldestNote: ["до срока в 30 дней: ещё {0}", "{0} left of the 30 days"],
   unprinted: ["Ждут печати", "Wait to be printed"],
   unprintedNone: ["всё напечатано", "everything is printed"],
   unprintedNote: ["напечатаются сами", "will be printed by themselves"],
@@ -106,11 +112,9 @@ const TEXTS = {
   FORCED_OPEN: ["Остановлено вручную", "Stopped by hand"],
   FORCED_CLOSED: ["Защита отключена", "Protection off"],
   METRICS_ONLY: ["Только наблюдение", "Watching only"],
-  noData: ["нет данных", "no data"],
   since: ["с {0}", "since {0}"],
-  forcedUntil: ["само закончится через {0}", "ends by itself in {0}"],
+  forcedUntil: ["закончится само через {0}", "ends by itself in {0}"],
   why: ["Почему:", "Why:"],
-  leversOf: ["Подробнее и рычаги", "Details and levers"],
   counts: ["успешно {0}, отказов {1}", "{0} successes, {1} failures"],
   history: ["Последние {0}", "The last {0}"],
   ago: ["{0} назад", "{0} ago"],
@@ -124,7 +128,9 @@ const TEXTS = {
   more: ["Показать ещё", "Show more"],
   moreBreakers: [{ one: "И ещё {0}, всё работает.", few: "И ещё {0}, все работают.", many: "И ещё {0}, все работают." }, { one: "And {0} more, sending.", other: "And {0} more, all sending." }],
   moreRows: ["И ещё {0}.", "And {0} more."],
+  moreDead: ["Показать ещё (осталось {0})", "Show more ({0} left)"],
   syncNow: ["Отправить сейчас", "Send now"],
+  syncRuns: ["Отправка уже идёт: подождите.", "Sending is under way already: wait."],
   syncing: ["Отправка…", "Sending…"],
   synced: ["Отправлено: {0}, не отправлено: {1}, ждут: {2}", "Sent: {0}, failed: {1}, waiting: {2}"],
 
@@ -144,19 +150,19 @@ const TEXTS = {
   heldText: ["Документ напечатан, но ОФД его не принял, а за ним ждут другие. Если ОФД не отвечает вообще, дело не в документе: подождите.", "It is printed, but the OFD has not taken it, and others wait behind it. If the OFD does not answer at all, it is not the document: wait."],
   heldFor: ["не проходит уже {0}", "has not got through for {0}"],
   park: ["Отложить…", "Set aside…"],
-  parkText: ["Документ уйдёт в «Отвергнутые документы», остальные отправятся. Закон по-прежнему требует его доставить: разберитесь с ОФД и верните его в очередь.", "The document goes to the dead letters and the others are sent. By law it must still be delivered: settle it with the OFD and requeue it."],
+  parkText: ["Документ попадёт в «Недоставленные документы», остальные отправятся. Закон по-прежнему требует его доставить: разберитесь с ОФД и верните его в очередь.", "The document goes to the dead letters and the others are sent. By law it must still be delivered: settle it with the OFD and requeue it."],
   feedParked: ["{1} отложил документ {0}: {2}", "{1} set document {0} aside: {2}"],
 
-  dead: ["Отвергнутые документы", "Dead letters"],
+  dead: ["Недоставленные документы", "Dead letters"],
   nothingToSend: ["Отправлять нечего: фискального документа нет. Сверьте ленту и кабинет ОФД, затем закройте с пометкой.", "There is nothing to send: it has no fiscal document. Compare the paper and the OFD's cabinet, then close it with a note."],
-  deadEmpty: ["Нет. Сюда попадает то, что ОФД отказался принять.", "None. What the OFD refuses for good comes here."],
+  deadEmpty: ["Нет. Сюда попадает то, что ОФД не принял и без человека не примет.", "None. What the OFD has not taken, and will not without a person, comes here."],
   attempts: [{ one: "{0} попытка", few: "{0} попытки", many: "{0} попыток" }, { one: "{0} attempt", other: "{0} attempts" }],
   requeue: ["Вернуть в очередь…", "Requeue…"],
   resolve: ["Закрыть…", "Close…"],
 
   receipts: ["Последние документы", "Recent documents"],
-  searchLabel: ["Искать по ключу, номеру чека или кассе", "Search by key, receipt id or till"],
-  searchHint: ["Ключ, номер чека или касса", "Key, receipt id or till"],
+  searchLabel: ["Искать по ключу, receipt_id или кассе", "Search by key, receipt id or till"],
+  searchHint: ["Ключ, receipt_id или касса", "Key, receipt id or till"],
   search: ["Найти", "Search"],
   anyStatus: ["Любое состояние", "Any status"],
   time: ["Время", "Time"],
@@ -173,14 +179,14 @@ const TEXTS = {
   shift_open: ["Открытие смены", "Shift opened"],
   shift_close: ["Закрытие смены", "Shift closed"],
   receipt: ["Чек", "Receipt"],
-  receiptId: ["Номер чека", "Receipt id"],
+  receiptId: ["Идентификатор (receipt_id)", "Receipt id"],
   accepted: ["Принят", "Accepted"],
   printing: ["Печатается", "Printing"],
   buffered: ["Ждёт печати", "Waits to be printed"],
   printed: ["Ждёт ОФД", "Waits for the OFD"],
   print_unknown: ["Неизвестно, напечатан ли", "Unknown whether printed"],
   synced_: ["Доставлен", "Delivered"],
-  dead_: ["Отвергнут ОФД", "Dead letter"],
+  dead_: ["Не доставлен", "Dead letter"],
   cancelled: ["Отменён", "Cancelled"],
   decimal: [",", "."],
 
@@ -191,15 +197,17 @@ const TEXTS = {
   payments: ["Оплата", "Payments"],
   cash: ["наличными", "cash"],
   card: ["картой", "card"],
-  other: ["иначе", "other"],
+  other: ["иным способом", "other"],
   facts: ["Сведения", "Facts"],
+  system: ["адаптер", "the adapter"],
   story: ["Что происходило", "What happened"],
   lastError: ["Последняя ошибка", "Last error"],
   createdAt: ["Принят", "Taken"],
   printedAt: ["Напечатан", "Printed"],
   syncedAt: ["Доставлен", "Delivered"],
-  sign: ["ФП", "ФП (sign)"],
+  sign: ["ФП (ФПД)", "ФП (sign)"],
   shift: ["Смена", "Shift"],
+  closedAs: ["Закрыт", "Closed"],
   bodyGone: ["Содержимое удалено по сроку хранения.", "The body was removed when its retention ended."],
   close: ["Закрыть окно", "Close"],
 
@@ -207,7 +215,7 @@ const TEXTS = {
   feedEmpty: ["С открытия страницы ничего не происходило.", "Nothing has happened since this page was opened."],
   feedBreaker: ["{0}: {1} → {2}. {3}", "{0}: {1} → {2}. {3}"],
   feedCommand: ["{0}: {1}, {2}. {3}", "{0}: {1}, by {2}. {3}"],
-  feedDied: ["Документ {0} отвергнут: {1}", "Document {0} became a dead letter: {1}"],
+  feedDied: ["Документ {0} не доставлен: {1}", "Document {0} became a dead letter: {1}"],
   feedRequeued: ["{1} вернул документ {0} в очередь. {2}", "{1} requeued document {0}. {2}"],
   feedResolved: ["{1} закрыл документ {0}: {2}", "{1} closed document {0}: {2}"],
   feedUnknown: ["Касса {0}: неизвестно, напечатан ли документ", "Register {0}: unknown whether a document was printed"],
@@ -222,7 +230,7 @@ const TEXTS = {
   minutes: ["{0} мин", "{0} min"],
   hours: ["{0} ч", "{0} h"],
   fdNumber: ["Номер ФД с чека", "ФД number on the paper"],
-  fiscalSign: ["ФП с чека", "ФП (fiscal sign) on the paper"],
+  fiscalSign: ["ФП (ФПД) с чека", "ФП (fiscal sign) on the paper"],
   needed: ["Заполните это поле.", "Fill in this field."],
   digitsOnly: ["Только цифры, как на чеке.", "Digits only, as on the paper."],
   forceOpenText: ["Документы перестанут уходить, но продажи продолжатся: чеки печатаются и ждут здесь.", "Documents will stop being sent. Sales go on: receipts are printed and wait here."],
@@ -233,10 +241,48 @@ const TEXTS = {
   resolveText: ["Документ больше не отправляется. Напишите, что с ним сделано.", "The document is not sent any more. Say what was done about it."],
   printedText: ["Перепишите с бумаги номер ФД и ФП. Документ уйдёт в ОФД, касса продолжит работу.", "Copy the ФД number and the sign from the paper. The document goes to the OFD and the register goes on."],
   notPrintedText: ["Адаптер напечатает его ещё раз. Если он всё-таки есть на ленте, чек задвоится.", "The adapter prints it again. If it is on the paper after all, it will be there twice."],
-  force_open: ["остановка отправки", "stop sending"],
-  force_closed: ["защита отключена", "protection off"],
   foot: ["kkt-adapter: чеки сохраняются и доставляются, что бы ни случилось с сетью.", "kkt-adapter: receipts are kept and delivered, whatever the network does."],
-  anonymous: ["без входа", "no login"],
+};
+
+/** Names of the audit. */
+const DEEDS = {
+  accepted: ["принят", "accepted"],
+  start_printing: ["отправлен на печать", "start_printing"],
+  printed: ["напечатан", "printed"],
+  not_printed: ["не напечатан", "not_printed"],
+  print_unknown: ["неизвестно, напечатан ли", "print_unknown"],
+  decide_printed: ["решение: напечатан", "decide_printed"],
+  decide_not_printed: ["решение: не напечатан", "decide_not_printed"],
+  cancel: ["отменён", "cancel"],
+  synced: ["доставлен", "synced"],
+  attempt_failed: ["попытка не удалась", "attempt_failed"],
+  die: ["не доставлен, ждёт решения", "die"],
+  park: ["отложен", "park"],
+  requeue: ["возвращён в очередь", "requeue"],
+  resolve: ["закрыт", "resolve"],
+  synced_while_dead: ["доставлен, хотя уже считался недоставленным", "synced_while_dead"],
+  imported: ["перенесён из прежнего адаптера", "imported"],
+  salvaged: ["спасён из повреждённой базы", "salvaged"],
+  set_aside: ["отложен как повреждённый", "set_aside"],
+  force_open: ["остановка отправки", "stop sending"],
+  force_closed: ["отключение защиты", "protection off"],
+  release: ["возврат автоматики", "back to automatic"],
+  reset: ["сброс", "reset"],
+};
+
+/** What the adapter's refusals mean to a person at this page; those that are not here are shown in the adapter's words. */
+const REFUSALS = {
+  token_required: "Вход больше не действует: войдите снова.",
+  role_not_enough: "Для этого нужен токен оператора.",
+  not_found: "Такого документа нет.",
+  wrong_state: "Состояние документа уже другое: обновите страницу.",
+  nothing_to_send: "Отправлять нечего: фискального документа нет. Закройте его с пометкой.",
+  holds_up_nothing: "Этот документ уже ничего не держит.",
+  too_many_failures: "Слишком много неверных токенов с этого адреса. Подождите минуту.",
+  buffer_full: "Буфер заполнен.",
+  storage_failed: "Хранилище чеков не работает: см. вверху страницы.",
+  kkt_no_answer: "Касса не ответила вовремя.",
+  internal_error: "Сбой адаптера: подробности в его журнале.",
 };
 
 function choose() {
@@ -274,6 +320,7 @@ export function translatePage() {
   document.documentElement.lang = current;
   for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
+  for (const element of document.querySelectorAll("[data-t-link]")) element.href = t(element.dataset.tLink);
   for (const element of document.querySelectorAll("[data-t-hint]")) element.placeholder = t(element.dataset.tHint);
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === current));
@@ -285,6 +332,18 @@ export function half(text) {
   const match = /^([^/]*[а-яё][^/]*) \/ ([^/а-яё]+)$/i.exec(text ?? "");
   if (match) return match[current === "ru" ? 1 : 2];
   return current === "ru" ? russian(text ?? "") : text ?? "";
+}
+
+/** What was done to a document or a breaker, as the audit names it. */
+export const deed = (action) => DEEDS[action]?.[current === "ru" ? 0 : 1] ?? action;
+
+/** Who did it: a person under the name of a token, or the adapter itself. */
+export const actor = (name) => (name === "system" ? t("system") : name);
+
+/** Why a command failed. */
+export function refused({ status, type, message }) {
+  if (status === 0) return t("noConnection");
+  return (current === "ru" && REFUSALS[type]) || message;
 }
 
 /** A whole number with the language's separators. */

@@ -36,7 +36,9 @@ export function verdict(health, buffer) {
   if (!full && percent !== null && percent >= FULL_SOON) add("warn", ["fullSoon", percent], ["fullSoonDo"]);
   const oldest = buffer?.oldest_pending_seconds ?? 0;
   if (oldest > OLD) {
-    const todo = oldest >= LIMIT ? ["tooOldDo"] : ["oldDo", { span: LIMIT - oldest }];
+    // While the OFD takes documents, what it has not confirmed is held up here.
+    const here = endpointOf(health).state === "CLOSED";
+    const todo = oldest >= LIMIT ? ["tooOldDo"] : [here ? "oldHereDo" : "oldDo", { span: LIMIT - oldest }];
     add(oldest > LIMIT - 5 * DAY ? "bad" : "warn", ["old", { span: oldest }], todo);
   }
   const dead = components.buffer.dlq_size ?? 0;
@@ -63,7 +65,8 @@ function held({ sync, circuit_breaker: circuit }, add) {
   const down = ["OPEN", "HALF_OPEN"].includes(state.get("ofd"));
   const open = (device) => ["OPEN", "HALF_OPEN", "FORCED_OPEN"].includes(state.get(`device:${device}`));
   for (const lane of sync.stuck.filter((one) => one.state === "stopped").slice(0, 3)) add("warn", ["laneStopped", lane.device], ["laneStoppedDo"]);
-  const lanes = sync.stuck.filter((one) => one.state !== "stopped" && one.head && !open(one.device));
+  for (const lane of sync.stuck.filter((one) => one.state === "failed").slice(0, 3)) add("warn", ["laneFailed", lane.device, { own: lane.last_error ?? "" }], ["laneFailedDo"]);
+  const lanes = sync.stuck.filter((one) => !["stopped", "failed"].includes(one.state) && one.head && !open(one.device));
   if (state.get("ofd") === "FORCED_OPEN" || (down && lanes.length > 1)) return;
   for (const { device, head } of lanes.slice(0, 3)) {
     add(down ? "info" : "warn", ["laneHeld", device, String(head.fiscal_doc_number), { span: head.failing_for_seconds }], ["laneHeldDo"]);

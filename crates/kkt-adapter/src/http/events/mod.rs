@@ -21,6 +21,7 @@
 //! | it reconnects with the id of an earlier run, or one that never was | `lost` without a count: it must look anew |
 //! | one reader too many | 503 with `Retry-After` |
 //! | nothing happens | a comment each [`Limits::heartbeat`], so that both ends notice a dead connection |
+//! | the token or session of a reader ends | its stream ends, [`Limits::heartbeat`] later at most |
 //! | the adapter stops | the streams end; the readers come back with `Last-Event-ID` |
 
 mod history;

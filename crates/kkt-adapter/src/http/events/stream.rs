@@ -1,14 +1,21 @@
-//! `GET /v1/kkt/events`: the ring as server-sent events.
+//! `GET /v1/kkt/events`: the ring as server-sent events. The pass of who listens is looked at before each piece: a stream
+//! outlives its token or session by a heartbeat at most.
 
 use super::{
     EventLog,
     view::{self, Data, HelloEvent, LostEvent},
 };
-use crate::http::{error::ApiError, router::Shared};
+use crate::http::{
+    auth::Area,
+    door::{Now, Pass},
+    error::ApiError,
+    router::Shared,
+};
 use axum::{
+    Extension,
     body::{Body, Bytes, HttpBody},
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::Response,
 };
 use http_body::Frame;
@@ -28,14 +35,24 @@ const PIECE: usize = 128;
 const COME_BACK_MS: u32 = 1_000;
 
 /// `GET /v1/kkt/events`, optionally with `Last-Event-ID`.
-pub async fn events(State(app): State<Shared>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn events(
+    State(app): State<Shared>,
+    Extension(pass): Extension<Pass>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let log = Arc::clone(&app.ports.events);
     let Ok(place) = Arc::clone(&log.places).try_acquire_owned() else {
         let text = format!("{} readers listen already; ask the status by GET meanwhile", log.limits.readers);
         return Err(ApiError::unavailable("too_many_readers", text, Duration::from_secs(5)));
     };
     let last = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-    let mut response = Response::new(Body::new(Stream::new(Reader::new(log, place, last.as_deref()))));
+    let still_in: StillIn = Box::new(move || {
+        let (tokens, now) = (&app.ports.options.tokens, Now::of(&*app.ports.clock));
+        let access = app.door.still(tokens, &pass, now);
+        access.is_some_and(|access| access.enter(Area::Read, &Method::GET).is_ok())
+    });
+    let reader = Reader::new(log, still_in, place, last.as_deref());
+    let mut response = Response::new(Body::new(Stream::new(reader)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -44,9 +61,13 @@ pub async fn events(State(app): State<Shared>, headers: HeaderMap) -> Result<Res
     Ok(response)
 }
 
+/// Whether who listens would be let in anew.
+type StillIn = Box<dyn Fn() -> bool + Send>;
+
 /// Somebody who listens.
 struct Reader {
     log: Arc<EventLog>,
+    still_in: StillIn,
     _place: OwnedSemaphorePermit,
     latest: watch::Receiver<u64>,
     /// The last event it was given, or began after.
@@ -56,7 +77,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(log: Arc<EventLog>, place: OwnedSemaphorePermit, last_id: Option<&str>) -> Self {
+    fn new(
+        log: Arc<EventLog>,
+        still_in: StillIn,
+        place: OwnedSemaphorePermit,
+        last_id: Option<&str>,
+    ) -> Self {
         let latest = log.latest.subscribe();
         let now = log.ring().last;
         let resumed = last_id.map(|id| {
@@ -71,7 +97,7 @@ impl Reader {
             // It gives the reader an id to come back with before anything has happened.
             view::write(&mut greeting, &log.run, after, &Data::Hello(HelloEvent {}));
         }
-        Self { log, _place: place, latest, after, greeting: Some(greeting) }
+        Self { log, still_in, _place: place, latest, after, greeting: Some(greeting) }
     }
 
     /// The next piece; `None` at the end.
@@ -81,7 +107,7 @@ impl Reader {
         }
         loop {
             let latest = *self.latest.borrow_and_update();
-            if latest == u64::MAX {
+            if latest == u64::MAX || !(self.still_in)() {
                 return None;
             }
             if let Some(piece) = self.piece() {

@@ -51,7 +51,7 @@ pub fn document(routes: &[Route], version: &str) -> Value {
                 "token": { "type": "http", "scheme": "bearer", "description": "A token of `[auth]`." },
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": super::super::session::COOKIE,
-                    "description": "The cookie of `POST /v1/session`; HttpOnly, SameSite=Strict.",
+                    "description": "The cookie of `POST /v1/session`; HttpOnly, SameSite=Strict. Under TLS it is `__Host-kkt_session`.",
                 },
             },
             "headers": {
@@ -215,7 +215,7 @@ fn errors(route: &Route, operation: &Operation) -> BTreeMap<StatusCode, Vec<&'st
     let mut kinds = vec!["internal_error", "request_timeout"];
     let change = route.method != Method::GET;
     if route.area != Area::Liveness {
-        kinds.push("host_not_allowed");
+        kinds.extend(["host_not_allowed", "foreign_origin"]);
     }
     if !matches!(route.area, Area::Liveness | Area::Page) {
         kinds.extend(["token_required", "too_many_failures"]);
@@ -224,7 +224,7 @@ fn errors(route: &Route, operation: &Operation) -> BTreeMap<StatusCode, Vec<&'st
         }
     }
     if change {
-        kinds.extend(["foreign_origin", "content_type_not_json"]);
+        kinds.push("content_type_not_json");
     }
     if operation.body.is_some() {
         kinds.extend(["invalid_utf8", "body_cut", "body_timeout", "body_too_large", "validation_error"]);

@@ -14,7 +14,7 @@ pub use self::{
     breakers::{force_closed, force_open, history, list_breakers, release, reset, show_breaker},
     dead_letters::{list_dead_letters, park, requeue, resolve},
     documents::{cancel, decide, list_receipts, show_receipt},
-    pages::{asset, docs, openapi, root},
+    pages::{asset, docs, guide, openapi, root},
     receipts::sell,
     session::{begin_session, end_session, show_session},
     shift::{close_shift, open_shift, show_shift},

@@ -187,6 +187,13 @@ impl KktFleet for VirtualFleet {
         Ok(device)
     }
 
+    fn exists(&self, device: &DeviceId) -> bool {
+        let slot = locked(&self.known).slots.get(device).cloned();
+        // The journal is the last of a device's files that is made.
+        slot.is_some_and(|slot| slot.try_lock().is_ok_and(|open| open.is_some()))
+            || self.options.folder.join(folder_name(device)).join("journal").is_file()
+    }
+
     fn driver(&self, device: &DeviceId) -> Result<Arc<dyn KktDriver>, KktError> {
         Ok(self.device(device)?)
     }

@@ -33,11 +33,8 @@ pub fn history() -> Operation {
 }
 
 fn command(id: &'static str, summary: &'static str, text: &'static str, example: &'static str) -> Operation {
-    let operation = Operation::new(id, Tag::Breakers, summary)
-        .text(text)
-        .json::<Breaker>(200, "The breaker as it is now.", example)
-        .errors(&["storage_failed"]);
-    key(operation)
+    let operation = Operation::new(id, Tag::Breakers, summary).text(text);
+    key(operation.json::<Breaker>(200, "The breaker as it is now.", example))
 }
 
 pub fn force_open() -> Operation {

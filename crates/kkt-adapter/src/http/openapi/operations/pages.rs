@@ -22,6 +22,16 @@ pub fn docs() -> Operation {
         .empty(304, "The browser has it.")
 }
 
+pub fn guide() -> Operation {
+    let name = |_: &mut schemars::SchemaGenerator| json_schema!({ "type": "string", "enum": dashboard::guides::names() });
+    Operation::new("guide", Tag::Pages, "A guide, to be read")
+        .text("What to do when an alert fires, every key of the configuration, every metric. For everybody.")
+        .path("guide", name, "operations", "Its name.")
+        .content(200, "The page.", vec![("text/html", any_text, None)])
+        .empty(304, "The browser has it.")
+        .errors(&["not_found"])
+}
+
 pub fn openapi() -> Operation {
     let document = |_: &mut schemars::SchemaGenerator| json_schema!({ "type": "object" });
     Operation::new("openapi", Tag::Pages, "This document")
