@@ -485,9 +485,9 @@ fn the_next_documents_of_a_lane_end_with_the_one_that_fills_a_page() {
         for fd in 1..=5 {
             let id = accept(buffer, entry(&format!("key-{fd}"))).await;
             buffer.apply(id, Change::StartPrinting).await.unwrap();
-            let Change::Printed { fiscal, by, .. } = printed(fd) else { panic!() };
+            let Change::Printed { fiscal, by, why, .. } = printed(fd) else { panic!() };
             let wire = vec![b' '; NEXT_BYTES / 2 - 1];
-            buffer.apply(id, Change::Printed { fiscal, wire, by }).await.unwrap();
+            buffer.apply(id, Change::Printed { fiscal, wire, by, why }).await.unwrap();
             ids.push(id);
         }
         let next = async |limit| {
