@@ -6,7 +6,7 @@ use kkt_adapter::{
     cli::{Cli, Command, Failure, commands, say, warn},
     config,
 };
-use std::{env, future::Future, process::ExitCode};
+use std::{env, future::Future, process::ExitCode, time::Duration};
 
 fn main() -> ExitCode {
     // Whatever a library or an emulated device writes is for its owner alone.
@@ -47,5 +47,9 @@ fn ofd_sim(args: ofd_sim::cli::Args) -> Result<ExitCode, Failure> {
 }
 
 fn block_on(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::of)?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::of)?;
+    let outcome = runtime.block_on(work);
+    // What still reads from a disk that hangs must not hold up the exit (promise P11).
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    outcome
 }

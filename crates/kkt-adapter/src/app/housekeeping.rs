@@ -21,8 +21,8 @@ pub(super) async fn run(buffer: Arc<SqliteBuffer>, clock: Arc<dyn Clock>, config
     loop {
         crate::fail_point::hit(crate::fail_point::TASK);
         match buffer.prune(wall.now(&*clock), config.retention, config.dlq_retention, SLICE).await {
-            Ok(SLICE) => tokio::time::sleep(PAUSE).await,
-            Ok(_) => tokio::time::sleep(ROUND).await,
+            Ok(0) => tokio::time::sleep(ROUND).await,
+            Ok(_) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
                 tracing::error!(%error, "old bodies cannot be removed");
                 tokio::time::sleep(ROUND).await;

@@ -25,6 +25,14 @@ use tokio::{net::TcpListener, sync::watch};
 const SIMULATOR_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000);
 
+/// Why the adapter cannot go on.
+pub(super) enum Ended {
+    /// The storage has failed, with what it said; see [`SqliteBuffer::failed`].
+    Storage(String),
+    /// A task died, by a defect of the program: part of the adapter does not work any more.
+    Task(String),
+}
+
 /// An adapter at work, from [`App::start`] to [`App::stop`].
 pub struct App {
     address: SocketAddr,
@@ -252,13 +260,15 @@ impl App {
         Ok(())
     }
 
-    /// Completes once a task that is to run for ever has ended, and says which and why: there is a defect, and part of the
-    /// adapter does not work any more. Dropping it loses nothing.
-    pub async fn ended(&mut self) -> String {
+    /// Completes once the adapter cannot go on: its buffer takes nothing any more, or a task that is to run for ever has
+    /// ended. Dropping it loses nothing.
+    pub(super) async fn ended(&mut self) -> Ended {
         tokio::select! {
-            ended = self.server.ended() => ended,
-            ended = self.background.ended() => ended,
-            task = self.engine.ended() => format!("{task}: it ended"),
+            biased;
+            error = self.buffer.failed() => Ended::Storage(error),
+            task = self.server.ended() => Ended::Task(task),
+            task = self.background.ended() => Ended::Task(task),
+            task = self.engine.ended() => Ended::Task(format!("{task}: it ended")),
         }
     }
 

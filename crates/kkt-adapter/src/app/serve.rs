@@ -1,6 +1,6 @@
 //! `kkt-adapter serve`: starts, says where it is and that nothing is fiscal, and runs until it is told to stop.
 
-use super::{App, supervisor::Supervisor};
+use super::{App, parts::Ended, supervisor::Supervisor};
 use crate::{
     config::{self, Config, Loaded, LogFormat, Role, Sources},
     telemetry::{self, LogHandle},
@@ -9,10 +9,11 @@ use anyhow::{Context, bail};
 use std::{io::Write, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+/// Serves until SIGTERM or SIGINT, or until its storage fails: then nothing can be taken any more, and a start that checks the
+/// file serves sooner than a person could come. SIGHUP reads the configuration again.
 ///
 /// # Errors
-/// What kept it from starting, or which of its tasks died.
+/// What kept it from starting, what the storage said when it failed, or which task died.
 pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let config = &loaded.config;
     let json = config.telemetry.log_format == LogFormat::Json;
@@ -22,26 +23,33 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut app = App::start(config).await?;
+    let supervisor = Supervisor::from_environment();
+    // Nothing was taken yet, so whatever the start is at, a check of a large buffer say, may be left where it is.
+    let mut app = tokio::select! {
+        app = App::start(config) => app?,
+        _ = terminate.recv() => return stopped_while_starting("SIGTERM"),
+        _ = interrupt.recv() => return stopped_while_starting("SIGINT"),
+        never = supervisor.starting() => match never {},
+    };
     if !app.fiscal() {
         tracing::warn!("NOT FISCAL / НЕ ФИСКАЛЬНЫЙ: the KKT is emulated; nothing here is a legal receipt");
     }
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome(&app, config).as_bytes());
-    let supervisor = Supervisor::from_environment();
     supervisor.ready();
     let stop = loop {
         tokio::select! {
             _ = terminate.recv() => break Ok("SIGTERM"),
             _ = interrupt.recv() => break Ok("SIGINT"),
             _ = hang_up.recv() => reload(&app, sources, &log, &loaded),
-            task = app.ended() => break Err(task),
+            ended = app.ended() => break Err(ended),
             () = supervisor.beats() => {}
         }
     };
     match &stop {
         Ok(signal) => tracing::info!("{signal}: stopping"),
-        Err(task) => tracing::error!(
+        Err(Ended::Storage(error)) => tracing::error!(%error, "the buffer's storage has failed: stopping"),
+        Err(Ended::Task(task)) => tracing::error!(
             task,
             alarm = "task_died",
             "part of the adapter does not work any more, by a defect of the program: stopping, to be started anew"
@@ -50,10 +58,21 @@ pub async fn serve(loaded: Loaded, sources: &Sources) -> anyhow::Result<()> {
     supervisor.stopping();
     app.stop().await;
     tracing::info!("stopped");
+    // The service manager starts it again.
     match stop {
         Ok(_) => Ok(()),
-        Err(task) => bail!("part of the adapter died of a defect of the program ({task}); start it anew"),
+        Err(Ended::Storage(error)) => {
+            bail!("the buffer's storage has failed: {error}; the next start checks it")
+        }
+        Err(Ended::Task(task)) => {
+            bail!("part of the adapter died of a defect of the program ({task}); start it anew")
+        }
     }
+}
+
+fn stopped_while_starting(name: &str) -> anyhow::Result<()> {
+    tracing::info!("{name}: stopped while starting");
+    Ok(())
 }
 
 /// Takes over what can change while it runs. A configuration with a fault changes nothing.

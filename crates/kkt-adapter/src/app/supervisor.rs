@@ -1,8 +1,9 @@
-//! What a service manager is told (sd_notify): ready, stopping, alive. Without `NOTIFY_SOCKET` nobody is told anything.
+//! What a service manager is told (sd_notify): starting, ready, stopping, alive. Without `NOTIFY_SOCKET` nobody is told anything.
 //!
 //! The watchdog is fed from the same runtime that serves, so a runtime that hangs is noticed.
 
 use std::{
+    convert::Infallible,
     ffi::OsString,
     os::{
         linux::net::SocketAddrExt,
@@ -13,6 +14,12 @@ use std::{
     },
     time::Duration,
 };
+
+/// What is asked for at a time while it starts; should it hang as a whole, the manager ends it after that.
+const START_ASKED: Duration = Duration::from_secs(30);
+const START_ASK_EVERY: Duration = Duration::from_secs(10);
+/// After this no more is asked for.
+const START_MAX: Duration = Duration::from_secs(3_600);
 
 /// The manager's socket, if there is one.
 pub(super) struct Supervisor {
@@ -40,6 +47,18 @@ impl Supervisor {
             Some((socket, address))
         });
         Self { socket, beat: watchdog.filter(|time| !time.is_zero()).map(|time| time / 2) }
+    }
+
+    /// Asks for time while it starts, so that the manager does not end the check of a large buffer; for [`START_MAX`], then
+    /// the manager may judge. Never completes.
+    pub async fn starting(&self) -> Infallible {
+        let asked = format!("EXTEND_TIMEOUT_USEC={}", START_ASKED.as_micros());
+        let mut ticks = tokio::time::interval(START_ASK_EVERY);
+        for _ in 0..START_MAX.as_secs() / START_ASK_EVERY.as_secs() {
+            ticks.tick().await;
+            self.tell(&asked);
+        }
+        std::future::pending().await
     }
 
     /// It serves.
@@ -100,6 +119,31 @@ mod tests {
         manager.set_nonblocking(false).unwrap();
         supervisor.stopping();
         assert_eq!(heard(&manager), "STOPPING=1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_asks_for_time_again_and_again_but_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let supervisor = Supervisor::new(Some(path.into()), None);
+        let heard = || {
+            let mut bytes = [0; 64];
+            let mut count = 0;
+            while let Ok(length) = manager.recv(&mut bytes) {
+                assert_eq!(String::from_utf8_lossy(&bytes[..length]), "EXTEND_TIMEOUT_USEC=30000000");
+                count += 1;
+            }
+            count
+        };
+        let mut starting = std::pin::pin!(supervisor.starting());
+        let _ = tokio::time::timeout(Duration::from_secs(65), &mut starting).await;
+        assert_eq!(heard(), 7, "every ten seconds, from the first instant on");
+        let _ = tokio::time::timeout(START_MAX, &mut starting).await;
+        heard();
+        let _ = tokio::time::timeout(Duration::from_secs(60), &mut starting).await;
+        assert_eq!(heard(), 0, "after an hour the manager may judge");
     }
 
     #[tokio::test]

@@ -3,9 +3,9 @@
 use crate::fixture::*;
 use kkt_adapter::{
     domain::{ids::ReceiptId, lifecycle::State},
-    ports::{Appended, Buffer, BufferError, ListFilter, Lookup},
+    ports::{Appended, Buffer, BufferError, Clock, ListFilter, Lookup, Silent},
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// Writes to the file of a stopped buffer as a failing disk would: without its checksum.
 fn rot(folder: &Path, sql: &str, id: ReceiptId) {
@@ -137,4 +137,37 @@ fn a_body_that_rotted_costs_only_itself_once_printed() {
         settle_down(&buffer).await;
         assert_eq!(buffer.stats().await.unwrap().damaged, 1);
     });
+}
+
+// P8: what rotted stays where it is, and everything younger is still cleaned up.
+#[test]
+fn rows_that_rotted_do_not_stop_retention() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
+    let reopened = || open_with(folder.path(), 1_000, clock.clone(), Arc::new(Silent));
+    let count = 60;
+    block_on(async {
+        let buffer = reopened();
+        for n in 1..=count {
+            let id = print(&buffer, entry(&format!("key-{n}")), n).await;
+            buffer.settle(vec![synced(id)]).await.unwrap();
+        }
+        buffer.close().await;
+    });
+    // As many as a slice takes, and the oldest.
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    conn.execute("UPDATE documents SET attempts = attempts + 1 WHERE seq <= 20", []).unwrap();
+    drop(conn);
+    clock.advance(Duration::from_secs(8 * 86_400));
+    block_on(async {
+        let buffer = reopened();
+        let age = Duration::from_secs(7 * 86_400);
+        for _ in 0..6 {
+            assert!(buffer.prune(clock.wall(), age, age, 10).await.unwrap() > 0, "more is left");
+        }
+        assert_eq!(buffer.prune(clock.wall(), age, age, 10).await.unwrap(), 0);
+        buffer.close().await;
+    });
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    let bodies: i64 = conn.query_row("SELECT count(*) FROM bodies", [], |row| row.get(0)).unwrap();
+    assert_eq!(bodies, 20, "those of the rotten rows only");
 }

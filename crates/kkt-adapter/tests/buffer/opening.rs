@@ -291,6 +291,90 @@ fn a_salvage_that_was_cut_is_finished_by_the_next_start() {
     });
 }
 
+// The audit is what a person decided, and why.
+#[test]
+fn a_salvage_that_sets_parts_aside_keeps_every_line_of_the_audit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("buffer.db");
+    filled(folder.path(), 30);
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let lines = |conn: &rusqlite::Connection| -> Vec<(i64, String)> {
+        let mut statement = conn.prepare("SELECT at, action || ' ' || hex(subject) FROM audit").unwrap();
+        let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        found.map(Result::unwrap).collect()
+    };
+    let before = lines(&conn);
+    // Parts that are lost while the documents are copied, and a file that has to be copied.
+    conn.execute("UPDATE bodies SET body = x'00' WHERE seq IN (1, 15)", []).unwrap();
+    conn.pragma_update(None, "application_id", 7).unwrap();
+    drop(conn);
+    let buffer = open(folder.path());
+    block_on(buffer.close());
+    drop(buffer);
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let mut after = lines(&conn);
+    for line in &before {
+        let at = after.iter().position(|found| found == line);
+        after.swap_remove(at.unwrap_or_else(|| panic!("{line:?} is lost")));
+    }
+    let mut actions: Vec<&str> = after.iter().map(|(_, text)| text.split(' ').next().unwrap()).collect();
+    actions.sort_unstable();
+    assert_eq!(actions, ["salvaged", "set_aside", "set_aside"], "what the salvage wrote itself");
+}
+
+// Two damaged databases, each with an audit that begins at 1.
+#[test]
+fn what_two_salvages_bring_together_keeps_both_audits_and_a_second_copy_adds_nothing() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (place, key) in [(&folder, "here"), (&other, "there")] {
+        let buffer = open(place.path());
+        block_on(accept(&buffer, entry(key)));
+        block_on(buffer.close());
+        drop(buffer);
+        let conn = rusqlite::Connection::open(place.path().join("buffer.db")).unwrap();
+        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    }
+    let waiting = folder.path().join("buffer.db.salvaging-20260101");
+    let mut accepted = Vec::new();
+    for _ in 0..2 {
+        fs::copy(other.path().join("buffer.db"), &waiting).unwrap();
+        let buffer = open(folder.path());
+        let audit = block_on(buffer.audit(None, 100)).unwrap();
+        accepted.push(audit.iter().filter(|line| line.action == "accepted").count());
+    }
+    assert_eq!(accepted, [2, 2]);
+}
+
+// P8: a check that the service manager's patience or a crash cuts each time must not keep the shop closed.
+#[test]
+fn a_full_check_that_never_ends_is_begun_three_times_and_then_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = folder.path().join("buffer.db.check");
+    filled(folder.path(), 200);
+    // An index that lacks its rows: the full check finds it, the one of each start does not look for it.
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    conn.execute_batch(
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'state = 3', 'state = 77') \
+         WHERE name = 'documents_lane'",
+    )
+    .unwrap();
+    drop(conn);
+    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+    conn.execute_batch(
+        "REINDEX documents_lane; PRAGMA writable_schema = ON; \
+         UPDATE sqlite_schema SET sql = replace(sql, 'state = 77', 'state = 3') WHERE name = 'documents_lane'",
+    )
+    .unwrap();
+    drop(conn);
+    fs::write(&note, "the next start checks the whole file\nbegun\nbegun\nbegun\n").unwrap();
+    drop(open(folder.path()));
+    assert_eq!(set_aside(folder.path()).len(), 0, "three starts have tried");
+    fs::write(&note, "the next start checks the whole file\nbegun\nbegun\n").unwrap();
+    drop(open(folder.path()));
+    assert_eq!(set_aside(folder.path()).len(), 1, "the third looks");
+    assert!(!note.exists(), "what was made anew is whole");
+}
+
 #[test]
 fn the_offline_tools_check_count_and_export_a_stopped_store() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// The schema that today's program writes.
-const SCHEMA_TODAY: i64 = 1;
+const SCHEMA_TODAY: i64 = 2;
 
 /// Keys of the file, each with the state its document is in and its ФД number.
 const DOCUMENTS: [(&str, State, Option<u32>); 9] = [

@@ -11,8 +11,9 @@ use kkt_adapter::{
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
     },
     time::Duration,
 };
@@ -92,6 +93,92 @@ fn after_a_failure_nothing_is_acknowledged_and_nothing_acknowledged_is_lost() {
             assert_eq!(unanswered.is_some(), point == Point::Committed, "{point:?}");
         });
     }
+}
+
+/// Hangs at one point until it is let go.
+struct HangsAt {
+    point: Point,
+    hangs: AtomicBool,
+    let_go: Mutex<Receiver<()>>,
+}
+
+impl Probe for HangsAt {
+    fn at(&self, point: Point) -> Result<(), String> {
+        if point == self.point {
+            self.hangs.store(true, Ordering::SeqCst);
+            let _ = self.let_go.lock().unwrap().recv();
+        }
+        Ok(())
+    }
+}
+
+// P11
+#[test]
+fn a_close_that_was_given_up_is_not_waited_for_by_whoever_drops_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (let_go, waits) = channel();
+    let probe = Arc::new(HangsAt {
+        point: Point::BeforeCommit,
+        hangs: AtomicBool::new(false),
+        let_go: Mutex::new(waits),
+    });
+    let with_probe = SqliteOptions { probe: Some(probe.clone()), ..options(folder.path()) };
+    let buffer = SqliteBuffer::open(with_probe, ManualClock::new(), Arc::new(Silent)).unwrap();
+    let dropped = block_on(async {
+        let waits = buffer.append(buffer.reserve().unwrap(), entry("key-1"), false);
+        while !probe.hangs.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        assert!(tokio::time::timeout(Duration::from_millis(50), buffer.close()).await.is_err());
+        drop(waits);
+        let (told, dropped) = channel();
+        std::thread::spawn(move || {
+            drop(buffer);
+            told.send(()).unwrap();
+        });
+        // The writer is let go after that only.
+        dropped.recv_timeout(Duration::from_secs(4))
+    });
+    let_go.send(()).unwrap();
+    dropped.expect("the writer hangs and its store is gone");
+}
+
+// P11: a slow disk takes its time for a checkpoint, and the stop has none.
+#[test]
+fn a_close_makes_no_checkpoint_and_the_next_start_finds_everything_in_the_wal() {
+    let folder = tempfile::tempdir().unwrap();
+    let probe = Arc::new(BreaksAt { point: Point::BeforeCheckpoint, armed: AtomicBool::new(true) });
+    let with_probe = SqliteOptions { probe: Some(probe), ..options(folder.path()) };
+    let buffer = SqliteBuffer::open(with_probe, ManualClock::new(), Arc::new(Silent)).unwrap();
+    block_on(async {
+        for n in 0..20 {
+            accept(&buffer, entry(&format!("key-{n}"))).await;
+        }
+        buffer.close().await;
+    });
+    assert!(!buffer.health().error.is_some_and(|error| error.contains("injected")));
+    drop(buffer);
+    block_on(async {
+        assert_eq!(open(folder.path()).stats().await.unwrap().total.unprinted, 20);
+    });
+}
+
+// Whoever serves is told at once, so that a restart can mend it.
+#[test]
+fn a_failure_of_the_storage_is_told_to_whoever_waits_for_it_and_to_whoever_asks_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let probe = Arc::new(BreaksAt { point: Point::BeforeCommit, armed: AtomicBool::new(false) });
+    let with_probe = SqliteOptions { probe: Some(probe.clone()), ..options(folder.path()) };
+    let buffer = SqliteBuffer::open(with_probe, ManualClock::new(), Arc::new(Silent)).unwrap();
+    block_on(async {
+        let early = tokio::time::timeout(Duration::from_millis(20), buffer.failed()).await;
+        assert!(early.is_err(), "nothing has failed");
+        let place = buffer.reserve().unwrap();
+        probe.armed.store(true, Ordering::SeqCst);
+        let (told, failed) = tokio::join!(buffer.failed(), buffer.append(place, entry("key"), false));
+        assert!(told.contains("injected") && failed.is_err());
+        assert_eq!(buffer.failed().await, told);
+    });
 }
 
 // P7

@@ -6,6 +6,7 @@ mod bad_input;
 mod breakers;
 mod clock;
 mod damage;
+mod disk;
 mod harness;
 mod heartbeat;
 mod import;
@@ -20,6 +21,8 @@ mod restart;
 mod start;
 mod tls;
 
+#[path = "../support/bad_disk.rs"]
+mod bad_disk;
 #[path = "../support/ca.rs"]
 #[allow(dead_code)]
 mod ca;

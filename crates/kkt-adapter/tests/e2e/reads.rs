@@ -79,7 +79,8 @@ async fn gets(adapter: &Adapter) -> Vec<String> {
     for (path, methods) in document["paths"].as_object().unwrap() {
         let Some(operation) = methods.get("get") else { continue };
         let path = path.replace("{id}", NAME).replace("{key}", &format!("device:{NAME}"));
-        let path = path.replace("{name}", "dashboard.css").replace("{guide}", "operations");
+        let path = path.replace("{name}", "dashboard.css").replace("{guide}", NAME);
+        assert!(!path.contains('{'), "{path}: of whom?");
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let takes = parameters.filter(|one| one["in"] == "query").map(|one| one["name"].as_str().unwrap());
         let names = takes.filter(|name| ["pos_id", "subject"].contains(name));

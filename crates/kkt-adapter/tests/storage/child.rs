@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     env,
     io::Write,
+    ops::RangeInclusive,
     path::Path,
     process::Command,
     sync::{
@@ -20,6 +21,8 @@ use std::{
 
 const FOLDER: &str = "STORAGE_CHILD_FOLDER";
 const DOCUMENTS: &str = "STORAGE_CHILD_DOCUMENTS";
+/// The first document of each till, in a folder where others are already; 1 if it is not given.
+const FIRST: &str = "STORAGE_CHILD_FIRST";
 const TILLS: u32 = 3;
 /// The storage has failed.
 static FAILED: AtomicBool = AtomicBool::new(false);
@@ -29,6 +32,7 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 fn child_that_fills_a_buffer() {
     let (Ok(folder), Ok(documents)) = (env::var(FOLDER), env::var(DOCUMENTS)) else { return };
     let documents: u32 = documents.parse().unwrap();
+    let first = env::var(FIRST).map_or(1, |text| text.parse().unwrap());
     // Small, so that the WAL begins anew more than once.
     let options = SqliteOptions { checkpoint_pages: (300, 500), ..options(Path::new(&folder)) };
     let opened = SqliteBuffer::open(options, ManualClock::new(), Arc::new(Silent));
@@ -37,7 +41,7 @@ fn child_that_fills_a_buffer() {
         Err(error) => return say(&format!("UNOPENED {error}")),
     };
     block_on(async {
-        let tills = (0..TILLS).map(|till| tokio::spawn(fill(buffer.clone(), till, documents)));
+        let tills = (0..TILLS).map(|till| tokio::spawn(fill(buffer.clone(), till, first..=documents)));
         for till in tills.collect::<Vec<_>>() {
             till.await.unwrap();
         }
@@ -46,10 +50,10 @@ fn child_that_fills_a_buffer() {
 }
 
 /// One till: each document is taken, printed and, two of three, confirmed.
-async fn fill(buffer: Arc<SqliteBuffer>, till: u32, documents: u32) {
+async fn fill(buffer: Arc<SqliteBuffer>, till: u32, documents: RangeInclusive<u32>) {
     let pos = format!("POS-{till}");
     let mut refused = 0;
-    for n in 1..=documents {
+    for n in documents {
         let key = format!("{till}-{n}");
         let new = entry_of(&pos, &key);
         let id = new.id;

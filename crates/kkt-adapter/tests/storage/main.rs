@@ -1,9 +1,11 @@
-//! What the buffer makes of disks that lose, tear, flip, fill up or fail: power loss, torn WAL, ENOSPC and EIO.
+//! What the buffer makes of disks that lose, tear, flip, fill up or fail: power loss, torn WAL, bad sectors, ENOSPC and EIO.
 //!
 //! Each test prints its seed; `CRASH_SEED=n` runs it again. The power-loss model and the I/O errors need `strace`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "../support/bad_disk.rs"]
+mod bad_disk;
 mod child;
 mod disk;
 #[allow(dead_code, reason = "shared with the tests of the buffer, which use all of it")]
@@ -17,3 +19,4 @@ mod power_loss;
 mod rng;
 mod torn_wal;
 mod trace;
+mod unreadable;

@@ -62,12 +62,9 @@ pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
         }
         Err(TryLockError::Error(source)) => return Err(OpenError::Unusable { path: lock_path, source }),
     }
-    // For whoever finds it locked; the lock itself is what counts.
+    // For whoever finds it locked; the lock itself is what counts, also on a disk without room for a note.
     let note = format!("process {}\n", std::process::id());
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(note.as_bytes()))
-        .map_err(unusable(&lock_path))?;
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes()));
     Ok(Lock { _file: file, known_path })
 }
 
@@ -125,6 +122,43 @@ pub(super) fn to_be_salvaged(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
         sync_folder(parent(path)).map_err(unusable(path))?;
     }
     Ok(found)
+}
+
+/// SQLite reads nothing of a database whose WAL it cannot read to its end. What can be read of the WAL before the first fault
+/// takes its place; the whole one stays beside it.
+pub(super) fn cut_unreadable_wal(path: &Path, salvaged: &Path) {
+    let wal = beside(salvaged, "-wal");
+    let Some(readable) = readable_part(&wal) else { return };
+    let text = salvaged.to_string_lossy();
+    let stamp = text.rsplit(SALVAGING).next().unwrap_or_default();
+    let whole = beside(path, &format!(".unreadable-{stamp}-wal"));
+    let part = beside(path, &format!(".readable-{stamp}-wal"));
+    // A name of its own for the whole one is for people; where a file system has no second names, the part will do.
+    let _ = fs::hard_link(&wal, &whole);
+    let replaced = private(OpenOptions::new().write(true).create(true).truncate(true))
+        .open(&part)
+        .and_then(|mut file| file.write_all(&readable).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&part, &wal));
+    match replaced {
+        Ok(()) => {
+            tracing::error!(wal = %whole.display(), bytes = readable.len(), "the WAL can be read in part only")
+        }
+        Err(error) => tracing::error!(%error, "the WAL cannot be read, and not be replaced by what can"),
+    }
+}
+
+/// What stands in a file before the first place that cannot be read; `None` if all of it can be.
+fn readable_part(path: &Path) -> Option<Vec<u8>> {
+    let mut file = File::open(path).ok()?;
+    let (mut bytes, mut block) = (Vec::new(), [0; 4_096]);
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return None,
+            Ok(count) => bytes.extend_from_slice(&block[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Some(bytes),
+        }
+    }
 }
 
 /// Marks a database as copied from; says where it lies for a person to look at.

@@ -21,8 +21,9 @@
 //! |---|---|
 //! | capacity or floor of free disk reached | `reserve`: `Full`; `reserve_own` gets a place all the same |
 //! | queue full, disk full | the write: `Full`, nothing was stored |
-//! | a reader meets a damaged page | that read: `Failed`; the till goes on; the next start checks and repairs |
-//! | the writer meets one; I/O error; failed fsync | `Failed` from here on; the next start checks the file |
+//! | a reader meets a damaged or unreadable page | that read: `Failed`; the till goes on; the next start checks and repairs |
+//! | the writer meets one; I/O error; failed fsync | `Failed` from here on, and [`SqliteBuffer::failed`] tells; the next start checks the file |
+//! | a disk that hangs | writes wait for it; `close` too, and whoever gives it up is held up no longer |
 //! | a damaged document | `Damaged` for its own name, left out of pages, counted in `stats` |
 //! | a second process | [`OpenError::InUse`] |
 
@@ -77,23 +78,33 @@ use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
     time::Duration,
 };
 use store::Fault;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// When to try again while the writer's queue is full: it takes far less than this to empty it.
 const QUEUE_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long whoever drops a store waits for its writer, which may hang in the disk.
+const DROP_WAIT: Duration = Duration::from_secs(5);
 
 /// The durable buffer in one SQLite file.
 pub struct SqliteBuffer {
     shared: Arc<Shared>,
     queue: Option<SyncSender<Command>>,
     readers: Arc<Readers>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<WriterThread>>,
+    /// A `close` has begun and not ended.
+    closing: AtomicBool,
+}
+
+/// The writer's thread, and what hangs up when it has ended.
+struct WriterThread {
+    thread: JoinHandle<()>,
+    ended: Receiver<()>,
 }
 
 impl SqliteBuffer {
@@ -129,6 +140,7 @@ impl SqliteBuffer {
             gate: Gate::new(options.capacity, opened.store.books()),
             failed: OnceLock::new(),
             closed: AtomicBool::new(false),
+            stopped: Notify::new(),
             suspect: OnceLock::new(),
             damaged: AtomicU64::new(opened.store.damaged),
             left_aside: opened.left_aside,
@@ -143,17 +155,35 @@ impl SqliteBuffer {
             checkpoint_pages: options.checkpoint_pages,
             _lock: opened.lock,
         };
+        let (hangs_up, ended) = sync_channel(0);
         let thread = std::thread::Builder::new()
             .name("buffer-writer".into())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                let _hangs_up = hangs_up;
+                writer.run();
+            })
             .map_err(|source| OpenError::Unusable { path: options.path, source })?;
-        Ok(Self { shared, queue: Some(queue), readers, writer: Mutex::new(Some(thread)) })
+        let writer = Mutex::new(Some(WriterThread { thread, ended }));
+        Ok(Self { shared, queue: Some(queue), readers, writer, closing: AtomicBool::new(false) })
+    }
+
+    /// Completes when the storage has failed, with what it said: nothing is acknowledged from then on, and only a
+    /// start that checks the file mends it.
+    pub async fn failed(&self) -> String {
+        loop {
+            let mut told = std::pin::pin!(self.shared.stopped.notified());
+            told.as_mut().enable();
+            if let Some(error) = self.shared.failed.get() {
+                return error.clone();
+            }
+            told.await;
+        }
     }
 
     /// Removes the bodies and wire bytes of documents that were synced or cancelled longer ago than `retention`,
     /// and of dead letters that a person closed and that died longer ago than `dlq_retention`: at most `slice`
     /// of each call, 1 to 1,000, so that it never holds up a till. Keys, hashes, fiscal documents and the audit stay. Says how many
-    /// documents it took; 0 means that there is nothing left to take.
+    /// documents it took, damaged ones that it set aside included; 0 means that there is nothing left to take.
     pub fn prune(
         &self,
         now: Timestamp,
@@ -327,6 +357,7 @@ impl Buffer for SqliteBuffer {
     }
 
     async fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
         let (answer, answered) = oneshot::channel();
         // The queue may be full, but the writer empties it.
         let mut command = Command::Close(answer);
@@ -345,16 +376,24 @@ impl Buffer for SqliteBuffer {
             }
         }
         self.readers.close();
+        self.closing.store(false, Ordering::SeqCst);
     }
 }
 
+/// Waits for the writer, but no longer than [`DROP_WAIT`], and not at all if a `close` was given up: a disk that hangs must
+/// not hold up the end of the process (promise P11). What was acknowledged is on the disk.
 impl Drop for SqliteBuffer {
     fn drop(&mut self) {
         drop(self.queue.take());
-        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(WriterThread { thread, ended }) = writer else { return };
+        let patience = if self.closing.load(Ordering::SeqCst) { Duration::ZERO } else { DROP_WAIT };
+        match ended.recv_timeout(patience) {
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::error!(path = %self.shared.path.display(), "the disk hangs: the buffer's writer is left behind");
+            }
             // The writer has logged whatever ended it.
-            let _ = thread.join();
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => drop(thread.join()),
         }
     }
 }

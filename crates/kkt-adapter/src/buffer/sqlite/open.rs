@@ -62,7 +62,13 @@ pub(super) fn store(options: &SqliteOptions, clock: &dyn Clock) -> Result<Opened
     let path = options.path.as_path();
     let lock = folder::lock(path)?;
     folder::to_be_salvaged(path)?;
-    let store = match file(options, lock.known_path) {
+    // What could not be read once may be read the second time: nothing is moved before that.
+    let whole = checkup::is_full_check_due(path);
+    let opened = file(options, lock.known_path, whole).or_else(|trouble| match trouble {
+        Trouble::Corrupt(_) => file(options, lock.known_path, whole),
+        Trouble::Refused(_) => Err(trouble),
+    });
+    let store = match opened {
         Ok(store) => store,
         Err(Trouble::Refused(error)) => return Err(error),
         Err(Trouble::Corrupt(what)) => {
@@ -70,7 +76,7 @@ pub(super) fn store(options: &SqliteOptions, clock: &dyn Clock) -> Result<Opened
             let stamp = clock.wall().strftime("%Y%m%dT%H%M%S%.6fZ").to_string();
             folder::begin_salvage(path, &stamp)?;
             folder::to_be_salvaged(path)?;
-            file(options, false).map_err(|trouble| match trouble {
+            file(options, false, false).map_err(|trouble| match trouble {
                 Trouble::Refused(error) => error,
                 Trouble::Corrupt(message) => OpenError::Sqlite { path: path.to_owned(), message },
             })?
@@ -87,8 +93,8 @@ fn is_logic_error(error: &rusqlite::Error) -> bool {
     matches!(error, SqliteFailure(error, _) | SqlInputError { error, .. } if error.extended_code == rusqlite::ffi::SQLITE_ERROR)
 }
 
-/// Opens the file, or says what is wrong with it.
-fn file(options: &SqliteOptions, known_path: bool) -> Result<Store, Trouble> {
+/// Opens the file, or says what is wrong with it; looks for that in all of it or not.
+fn file(options: &SqliteOptions, known_path: bool, whole: bool) -> Result<Store, Trouble> {
     let path = options.path.as_path();
     look_at_header(path, known_path)?;
     folder::make_file(path)?;
@@ -107,7 +113,7 @@ fn file(options: &SqliteOptions, known_path: bool) -> Result<Store, Trouble> {
     check_owner(&conn, path, known_path).map_err(sqlite)??;
     settings(&conn, path).map_err(sqlite)??;
     // A statement counts as interrupted or not; only what was found counts here.
-    if let Some(what) = checkup::look(&conn, path).map_err(sqlite)? {
+    if let Some(what) = checkup::look(&conn, path, whole).map_err(sqlite)? {
         return Err(Trouble::Corrupt(what));
     }
     schema::migrate(&mut conn, schema::MIGRATIONS).map_err(sqlite)?;
@@ -152,11 +158,18 @@ pub(super) fn connect(options: &SqliteOptions, mode: OpenFlags) -> rusqlite::Res
 fn look_at_header(path: &Path, known_path: bool) -> Result<(), Trouble> {
     let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
     let mut header = Vec::new();
-    match fs::File::open(path) {
-        Ok(file) => file.take(16).read_to_end(&mut header).map_err(unusable)?,
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unusable(error).into()),
     };
+    match file.take(16).read_to_end(&mut header) {
+        Ok(_) => {}
+        Err(error) if known_path => {
+            return Err(Trouble::Corrupt(format!("the header cannot be read: {error}")));
+        }
+        Err(error) => return Err(unusable(error).into()),
+    }
     let journal = folder::beside(path, "-journal");
     if header.is_empty() || header == MAGIC {
         Ok(())

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::ports::BufferError;
 use rusqlite::Connection;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::sync::Semaphore;
 
 /// The connections, and who may have one.
@@ -38,13 +41,15 @@ impl Readers {
             let lock = || readers.free.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(conn) = lock().pop() else { return (Err(closed()), Vec::new()) };
             let mut damage = Vec::new();
-            let result = read(&conn, &mut damage);
+            let result = catch_unwind(AssertUnwindSafe(|| read(&conn, &mut damage)));
+            // A read that panics costs its caller the answer, and nobody a connection.
             lock().push(conn);
             // Only now: a caller that went away must not free the turn before its connection is back.
             drop(turn);
-            (result, damage)
+            (result.unwrap_or_else(|panic| resume_unwind(panic)), damage)
         });
-        work.await.unwrap_or_else(|_| (Err(closed()), Vec::new()))
+        let panicked = || Fault::Rule(BufferError::Failed("the read panicked".into()));
+        work.await.unwrap_or_else(|_| (Err(panicked()), Vec::new()))
     }
 
     /// Closes the connections that are not in use; later reads fail.

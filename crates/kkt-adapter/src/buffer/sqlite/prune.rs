@@ -10,7 +10,7 @@ use rusqlite::params;
 
 impl Store {
     /// Removes the bodies and wire bytes of at most `slice` documents that ended before the limits; says how
-    /// many it took.
+    /// many it took, those that it found damaged and set aside included: 0 means that nothing is left.
     pub(super) fn prune(
         &mut self,
         settled_before: Timestamp,
@@ -23,7 +23,9 @@ impl Store {
         {
             let sql = select!(; "FROM documents d INDEXED BY documents_prunable \
                  WHERE d.state = ?1 AND d.kept = 1 AND d.ended_at IS NOT NULL AND d.ended_at < ?2 \
-                 AND (d.state <> 6 OR d.resolved_at IS NOT NULL) ORDER BY d.ended_at LIMIT ?3");
+                 AND (d.state <> 6 OR d.resolved_at IS NOT NULL) \
+                 AND d.seq NOT IN (SELECT seq FROM damaged WHERE part = 'document') \
+                 ORDER BY d.ended_at LIMIT ?3");
             let mut found = Vec::new();
             {
                 let mut statement = self.conn.prepare_cached(sql)?;
@@ -43,7 +45,11 @@ impl Store {
                         pruned += 1;
                     }
                     Ok(_) => {}
-                    Err(damage) => self.set_aside(damage)?,
+                    // It stays where it is and is passed over from now on.
+                    Err(damage) => {
+                        self.set_aside(damage)?;
+                        pruned += 1;
+                    }
                 }
             }
         }

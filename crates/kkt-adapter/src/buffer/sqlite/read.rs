@@ -172,17 +172,19 @@ pub(super) fn list(
     Ok(page)
 }
 
-/// The partial index on open states serves every state but `synced`: with a device it gives the order of the list, else the
-/// rows' numbers alone are put in order, however many wait. A till has an index of its own. For several tills, and for a ФД
-/// number, the rows are read in the order of the list: an index for what a person asks now and then would cost each sale a
-/// page more.
-fn list_sql(filter: &ListFilter) -> String {
+/// Each way to walk the documents yields them in the order of the list, so a page is never sorted: what a device has not
+/// printed and its dead letters have an index, then every state but `synced`, then a till, and else the table itself. For
+/// several tills, and for a ФД number, rows are passed over: an index for what a person asks now and then would cost each
+/// sale a page more.
+pub(super) fn list_sql(filter: &ListFilter) -> String {
     let (order, beyond) = if filter.ascending { ("ASC", ">") } else { ("DESC", "<") };
     let open = filter.state.is_some_and(|state| state != State::Synced);
+    let held = filter.device.is_some() && matches!(filter.state, Some(State::Buffered | State::Dead));
     let tills = filter.pos_ids.as_ref().map(Vec::len);
     let index = match (tills, open) {
-        (_, true) if filter.device.is_some() => "INDEXED BY documents_open",
-        (Some(1), false) if filter.fd.is_none() => "INDEXED BY documents_pos",
+        _ if held => "INDEXED BY documents_held",
+        (_, true) => "INDEXED BY documents_open",
+        (Some(1), false) => "INDEXED BY documents_pos",
         _ => "NOT INDEXED",
     };
     let mut sql = format!("{} {index} WHERE TRUE", select!(; "FROM documents d"));
@@ -192,12 +194,11 @@ fn list_sql(filter: &ListFilter) -> String {
     if filter.state.is_some() {
         sql.push_str(" AND d.state = :state");
     }
-    if open && filter.device.is_some() {
-        sql.push_str(" AND d.state <> 5");
+    // A partial index serves only who repeats its condition.
+    if held {
+        sql.push_str(" AND d.state IN (2, 6)");
     } else if open {
-        sql.push_str(
-            " AND d.seq IN (SELECT seq FROM documents INDEXED BY documents_open WHERE state = :state AND state <> 5)",
-        );
+        sql.push_str(" AND d.state <> 5");
     }
     match tills {
         None => {}

@@ -14,7 +14,7 @@ use crate::{
     domain::entry::{Actor, AuditEvent},
     ports::Clock,
 };
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params, types::Value};
 use std::{collections::BTreeSet, path::Path};
 
 /// Rows that one transaction copies.
@@ -26,6 +26,7 @@ struct Saved {
     documents: u64,
     damaged: u64,
     audit: u64,
+    audit_lost: u64,
 }
 
 /// Copies from every database that waits for it.
@@ -39,6 +40,7 @@ pub(super) fn all(options: &SqliteOptions, mut store: Store, clock: &dyn Clock) 
             documents = saved.documents,
             damaged = saved.damaged,
             audit_lines = saved.audit,
+            audit_lines_lost = saved.audit_lost,
             old = %left_at.display(),
             "what could be read of the damaged database was copied into a new one"
         );
@@ -48,6 +50,7 @@ pub(super) fn all(options: &SqliteOptions, mut store: Store, clock: &dyn Clock) 
 
 fn one(options: &SqliteOptions, old: &Path, store: &mut Store) -> rusqlite::Result<Saved> {
     let mut saved = Saved::default();
+    folder::cut_unreadable_wal(&options.path, old);
     let from = SqliteOptions { path: old.to_owned(), ..options.clone() };
     if let Err(error) = header::restore(old) {
         tracing::error!(old = %old.display(), %error, "the damaged database's header stays as it is");
@@ -57,13 +60,14 @@ fn one(options: &SqliteOptions, old: &Path, store: &mut Store) -> rusqlite::Resu
         finish(store, old, &saved)?;
         return Ok(saved);
     };
-    let mut seen = BTreeSet::new();
-    for order in ["ASC", "DESC"] {
-        documents(&conn, order, store, &mut seen, &mut saved)?;
-    }
+    // The audit first: what is set aside on the way writes lines of its own, which must not take the numbers of old ones.
     let mut lines = BTreeSet::new();
     for order in ["ASC", "DESC"] {
         audit(&conn, order, store, &mut lines, &mut saved)?;
+    }
+    let mut seen = BTreeSet::new();
+    for order in ["ASC", "DESC"] {
+        documents(&conn, order, store, &mut seen, &mut saved)?;
     }
     last_fds(&conn, store);
     finish(store, old, &saved)?;
@@ -161,7 +165,6 @@ fn document_with_parts(
 
 /// A document that failed its checksum: only its names are kept, so that they stay taken.
 fn claim(conn: &Connection, store: &Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
-    use rusqlite::types::Value;
     let read: rusqlite::Result<[Value; 4]> = conn
         .prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?")
         .and_then(|mut s| s.query_row([damage.seq], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?])));
@@ -196,27 +199,55 @@ fn audit(
     let Ok(mut rows) = statement.query([]) else { return Ok(()) };
     begin(store)?;
     while let Ok(Some(found)) = rows.next() {
-        use rusqlite::types::Value;
         let line = || -> rusqlite::Result<(i64, [Value; 5])> {
             let values = [found.get(1)?, found.get(2)?, found.get(3)?, found.get(4)?, found.get(5)?];
             Ok((found.get(0)?, values))
         };
-        let Ok((seq, [at, subject, action, actor, detail])) = line() else { break };
+        let Ok((seq, values)) = line() else { break };
         if !seen.insert(seq) {
             break;
         }
-        saved.audit += store
-            .conn
-            .prepare_cached(
-                "INSERT OR IGNORE INTO audit (seq, at, subject, action, actor, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![seq, at, subject, action, actor, detail])? as u64;
+        audit_line(&store.conn, seq, &values, saved)?;
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
             begin(store)?;
         }
     }
     commit(store)
+}
+
+/// Copies a line under its own number, or under the next one if another line has that. A line that is there already, from
+/// a salvage that was cut or from two files that share it, is passed over.
+fn audit_line(
+    conn: &Connection,
+    seq: i64,
+    [at, subject, action, actor, detail]: &[Value; 5],
+    saved: &mut Saved,
+) -> rusqlite::Result<()> {
+    const SAME: &str = "at IS ?2 AND subject IS ?3 AND action IS ?4 AND actor IS ?5 AND detail IS ?6";
+    let line = params![seq, at, subject, action, actor, detail];
+    let under_its_number: Option<bool> = conn
+        .prepare_cached(&format!("SELECT {SAME} FROM audit WHERE seq = ?1"))?
+        .query_row(line, |row| row.get(0))
+        .optional()?;
+    let is_taken = under_its_number.is_some();
+    if under_its_number == Some(true)
+        || is_taken
+            && conn
+                .prepare_cached(&format!("SELECT 1 FROM audit WHERE seq <> ?1 AND {SAME}"))?
+                .exists(line)?
+    {
+        return Ok(());
+    }
+    let written = conn
+        .prepare_cached(
+            "INSERT OR IGNORE INTO audit (seq, at, subject, action, actor, detail) VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![(!is_taken).then_some(seq), at, subject, action, actor, detail])?;
+    saved.audit += written as u64;
+    // What rotted so far that it fits no column.
+    saved.audit_lost += u64::from(written == 0);
+    Ok(())
 }
 
 /// The numbers that an emulated ФН must not count twice.

@@ -8,7 +8,10 @@ pub(super) const APPLICATION_ID: i64 = 0x4B4B_5441;
 
 /// Applied in this order, each in a transaction of its own. A released one never changes, and each changes a table or an
 /// index, for a file to show which were applied.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_documents.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/0001_documents.sql"),
+    include_str!("../../../migrations/0002_lists.sql"),
+];
 
 /// Lowest SQLite that does not lose commits when two connections write and checkpoint at once.
 pub(super) const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");

@@ -5,6 +5,7 @@ use crate::{
     buffer::gate::Gate,
     ports::{BufferError, Clock, Observer},
 };
+use rusqlite::{ErrorCode, ffi};
 use std::{
     path::PathBuf,
     sync::{
@@ -12,6 +13,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
+use tokio::sync::Notify;
 
 pub(super) struct Shared {
     pub path: PathBuf,
@@ -21,6 +23,8 @@ pub(super) struct Shared {
     pub disk: Disk,
     /// Set once and for all by the first failure of the storage.
     pub failed: OnceLock<String>,
+    /// Told when `failed` is set.
+    pub stopped: Notify,
     pub closed: AtomicBool,
     /// The first damage of the file's structure that a reader ran into.
     pub suspect: OnceLock<String>,
@@ -33,19 +37,23 @@ pub(super) struct Shared {
 impl Shared {
     /// Fail-stop: nothing is acknowledged from here on.
     pub(super) fn fail(&self, error: &rusqlite::Error) -> BufferError {
-        self.fail_text(error.to_string(), is_corrupt(error))
+        // After an I/O error, a failed sync above all, nobody knows what is on the disk.
+        let check = is_corrupt(error) || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+        self.fail_text(error.to_string(), check)
     }
 
-    pub(super) fn fail_text(&self, text: String, corrupt: bool) -> BufferError {
+    /// `check`: the next start looks at the whole file.
+    pub(super) fn fail_text(&self, text: String, check: bool) -> BufferError {
         if self.failed.set(text.clone()).is_ok() {
             tracing::error!(
                 path = %self.path.display(),
                 error = %text,
                 "the buffer's storage has failed: nothing more is acknowledged until a restart has checked it"
             );
-            if corrupt {
+            if check {
                 super::checkup::ask_for_full_check(&self.path);
             }
+            self.stopped.notify_waiters();
         }
         BufferError::Failed(text)
     }
@@ -97,13 +105,21 @@ impl Shared {
     }
 }
 
-/// Whether the file is not what was written: SQLite says so, or a column holds what its type does not allow.
+/// Whether the file is not what was written: SQLite says so, a part of it cannot be read, or a column holds what
+/// its type does not allow.
 pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
     use rusqlite::{
         Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error},
         ErrorCode::{DatabaseCorrupt, NotADatabase},
     };
+    const UNREADABLE: [i32; 4] = [
+        ffi::SQLITE_IOERR_READ,
+        ffi::SQLITE_IOERR_SHORT_READ,
+        ffi::SQLITE_IOERR_CORRUPTFS,
+        ffi::SQLITE_IOERR_DATA,
+    ];
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+        || error.sqlite_error().is_some_and(|error| UNREADABLE.contains(&error.extended_code))
         || matches!(
             error,
             FromSqlConversionFailure(..)

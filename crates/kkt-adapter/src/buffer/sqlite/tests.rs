@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    domain::{document::DocumentKind, receipt::BodyHash},
+    domain::{document::DocumentKind, ids::PosId, lifecycle::State, receipt::BodyHash},
     ports::{Monotonic, Silent},
 };
 use std::path::Path;
@@ -99,6 +99,52 @@ fn figures_that_do_not_fit_the_rows_are_counted_anew_at_the_start() {
     drop(conn);
     let stats = block_on(async { open().stats().await.unwrap() });
     assert_eq!((stats.total.unprinted, stats.total.pending), (2, 0));
+}
+
+// P11: four readers serve everybody, and a list of a long outage must not hold them.
+#[test]
+fn no_list_sorts_what_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open::store(&options(folder.path()), &Still).unwrap();
+    let (pos_id, device, cursor) = ("POS-001".parse().unwrap(), "POS-001".parse().unwrap(), ReceiptId::new());
+    let states = State::ALL.iter().copied().map(Some).chain([None]);
+    let mut seen = 0;
+    for (state, variant) in states.flat_map(|state| (0..64).map(move |variant| (state, variant))) {
+        let has = |bit: u32| variant & (1 << bit) != 0;
+        let filter = ListFilter {
+            state,
+            pos_ids: has(0).then(|| vec![PosId::clone(&pos_id); if has(4) { 2 } else { 1 }]),
+            fd: has(5).then_some(7),
+            device: has(1).then(|| DeviceId::clone(&device)),
+            cursor: has(2).then_some(cursor),
+            ascending: has(3),
+            resolved: false,
+            limit: 10,
+        };
+        let sql = read::list_sql(&filter);
+        let mut statement = opened.store.conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            let step: String = row.get(3).unwrap();
+            assert!(!step.contains("TEMP B-TREE"), "{filter:?}: {step}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no plan was seen");
+}
+
+// Each costs its caller the answer, and nobody a connection.
+#[test]
+fn reads_that_panic_take_no_connection_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let buffer = SqliteBuffer::open(options(folder.path()), Arc::new(Still), Arc::new(Silent)).unwrap();
+    block_on(async {
+        for _ in 0..3 {
+            let panicked: Result<(), _> = buffer.read(|_, _| panic!("injected")).await;
+            assert!(matches!(panicked, Err(BufferError::Failed(_))));
+        }
+        assert!(buffer.list(ListFilter { limit: 1, ..ListFilter::default() }).await.unwrap().next.is_none());
+    });
 }
 
 // The rule that keeps one commit from costing a growing file: the WAL is written over, not cut.

@@ -84,7 +84,7 @@ impl Writer {
             if let Command::Close(answer) = first {
                 self.shared.closed.store(true, Ordering::SeqCst);
                 self.refuse_the_rest();
-                self.checkpoint();
+                // No checkpoint: the WAL is safe, and a slow disk would take its time for it.
                 drop(self);
                 // Nobody waiting for the end is fine.
                 let _ = answer.send(Ok(()));
@@ -102,7 +102,6 @@ impl Writer {
                 self.checkpoint_if_due(carried.is_none());
             }
         }
-        self.checkpoint();
     }
 
     fn gather(&mut self, first: Command, carried: &mut Option<Command>) -> Vec<Command> {
@@ -224,7 +223,8 @@ impl Writer {
             Failure::Probe(text) => return self.shared.fail_text(text, false),
             Failure::Sql(error) => error,
         };
-        // Both are refused before anything was synced, so nothing is in doubt.
+        // Both are refused before anything was synced, so nothing is in doubt. A WAL index that finds no room (SHMSIZE) is
+        // not among them: SQLite lets it grow after the sync of the commit, which a restart would find.
         let reason = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => "диск заполнен / the disk is full",
             Some(ErrorCode::DatabaseBusy) => {

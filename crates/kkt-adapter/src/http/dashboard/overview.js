@@ -35,6 +35,7 @@ export const STEPS = {
   old: "kkt-oldest-pending",
   laneHeld: "kkt-lane-stuck",
   laneStopped: "kkt-lane-stuck",
+  laneFailed: "kkt-lane-stuck",
   diskLow: "kkt-disk-low",
   diskSoon: "kkt-disk-filling",
   databaseDamaged: "kkt-damaged",

@@ -54,10 +54,15 @@ impl VirtualOptions {
     }
 }
 
+/// A device, opened at its first use under a lock of its own: making its folder waits for the disk, and the lock of all
+/// devices must not.
+type Slot = Arc<Mutex<Option<Arc<VirtualKkt>>>>;
+
 #[derive(Default)]
 struct Known {
     names: HashSet<DeviceId>,
-    open: HashMap<DeviceId, Arc<VirtualKkt>>,
+    slots: HashMap<DeviceId, Slot>,
+    /// The highest ФД number that was told of each.
     floors: HashMap<DeviceId, u32>,
 }
 
@@ -98,24 +103,30 @@ impl VirtualFleet {
     /// # Errors
     /// [`KktError::Failed`] if it cannot be opened or there are too many.
     pub fn device(&self, device: &DeviceId) -> Result<Arc<VirtualKkt>, KktError> {
-        let mut known = locked(&self.known);
-        if let Some(open) = known.open.get(device) {
+        let slot = {
+            let mut known = locked(&self.known);
+            self.room_for(&known, device)?;
+            // It takes its place at once, so that devices made side by side do not pass the limit.
+            known.names.insert(device.clone());
+            Arc::clone(known.slots.entry(device.clone()).or_default())
+        };
+        let mut slot = locked(&slot);
+        if let Some(open) = &*slot {
             return Ok(Arc::clone(open));
         }
-        self.room_for(&known, device)?;
         let configured = self.options.devices.iter().find(|one| one.id == *device);
         let identity = configured.map_or(&self.options.identity, |one| &one.identity).clone();
-        let floor = known.floors.remove(device).unwrap_or(0);
         let opened = Arc::new(VirtualKkt::open(
             device.clone(),
             self.options.folder.join(folder_name(device)),
             identity,
             Arc::clone(&self.clock),
             self.options.zone.clone(),
-            floor,
         )?);
-        known.names.insert(device.clone());
-        known.open.insert(device.clone(), Arc::clone(&opened));
+        if let Some(floor) = locked(&self.known).floors.get(device) {
+            opened.raise_floor(*floor);
+        }
+        *slot = Some(Arc::clone(&opened));
         Ok(opened)
     }
 
@@ -177,9 +188,8 @@ impl KktFleet for VirtualFleet {
     }
 
     fn exists(&self, device: &DeviceId) -> bool {
-        // The journal is the last of a device's files that is made.
-        locked(&self.known).open.contains_key(device)
-            || self.options.folder.join(folder_name(device)).join("journal").is_file()
+        // The last of its files that is made.
+        self.options.folder.join(folder_name(device)).join("journal").is_file()
     }
 
     fn driver(&self, device: &DeviceId) -> Result<Arc<dyn KktDriver>, KktError> {
@@ -187,12 +197,15 @@ impl KktFleet for VirtualFleet {
     }
 
     fn floor(&self, device: &DeviceId, last_fd: u32) {
-        let mut known = locked(&self.known);
-        if let Some(open) = known.open.get(device) {
-            open.raise_floor(last_fd);
-        } else {
+        let slot = {
+            let mut known = locked(&self.known);
             let floor = known.floors.entry(device.clone()).or_insert(0);
             *floor = last_fd.max(*floor);
+            known.slots.get(device).cloned()
+        };
+        // One that is being opened may have looked before.
+        if let Some(open) = slot.as_ref().and_then(|slot| locked(slot).clone()) {
+            open.raise_floor(last_fd);
         }
     }
 }

@@ -97,7 +97,6 @@ impl VirtualKkt {
         identity: Identity,
         clock: Arc<dyn Clock>,
         zone: TimeZone,
-        floor: u32,
     ) -> Result<Self, KktError> {
         let failed = |error: std::io::Error| {
             KktError::Failed(format!("the state of virtual KKT {device} in {}: {error}", folder.display()))
@@ -108,7 +107,7 @@ impl VirtualKkt {
         if cut > 0 {
             tracing::warn!(%device, cut, "the journal of the virtual KKT ended in a torn record; it was cut");
         }
-        let memory = Mutex::new(FiscalMemory { last, floor });
+        let memory = Mutex::new(FiscalMemory { last, floor: 0 });
         let faults = Mutex::default();
         Ok(Self { device, folder, identity, passport, clock, zone, journal, memory, faults })
     }
