@@ -65,7 +65,7 @@ const WELL: StoreHealth = StoreHealth {
 
 /// What is read where nothing but these is looked at.
 fn read<'a>(breakers: &'a [BreakerView], devices: &'a [DeviceView], lanes: &'a [LaneView]) -> Read<'a> {
-    Read { breakers, devices, lanes, store: &WELL }
+    Read { breakers, devices, lanes, store: &WELL, started: NOON.parse().unwrap() }
 }
 
 fn page(metrics: &Metrics, stats: &Stats, views: &[BreakerView], wall: &str) -> String {
@@ -125,6 +125,7 @@ fn a_disk_without_room_a_failed_store_and_damage_are_on_the_page() {
             "kkt_accepting 1",
             "kkt_disk_free_bytes 5368709120",
             "kkt_disk_floor_bytes 1073741824",
+            "kkt_start_time_seconds 1767268800",
             "kkt_damaged_documents 0",
             "kkt_database_error 0",
         ],
@@ -381,6 +382,7 @@ async fn the_page_holds_each_metric_once_in_order() {
         devices: Arc::new(|| vec![device("kkt-1", true)]),
         lanes: Arc::new(|| vec![lane("kkt-1", "stopped", None)]),
         clock,
+        started: NOON.parse().unwrap(),
     };
     let text = page.render().await.unwrap();
     let types: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();

@@ -165,6 +165,7 @@ impl App {
                 devices: Arc::new(move || Till::devices(&devices)),
                 lanes: Arc::new(move || lanes.lane_views()),
                 clock: clock.clone(),
+                started: clock.wall(),
             }),
             events: events.clone(),
             clock: clock.clone(),

@@ -75,6 +75,8 @@ metrics! {
         "Documents, or parts of them, that failed their checksum and were set aside, and that no person has seen to yet.";
     DATABASE_ERROR: Gauge "kkt_database_error" []
         "1 while health shows an error of the database: it has failed, a part of its file is damaged, or a damaged file was set aside; else 0.";
+    START_TIME: Gauge "kkt_start_time_seconds" []
+        "When this process started, in seconds since 1970 (UTC): how often it changes is how often the adapter was started anew.";
     BREAKER_STATE: Gauge "kkt_circuit_breaker_state" ["key", "pos_id"]
         "State of a circuit breaker: 0 CLOSED, 1 OPEN, 2 HALF_OPEN, 3 FORCED_OPEN, 4 FORCED_CLOSED, 5 METRICS_ONLY.";
     BREAKER_FAILURES: Counter "kkt_circuit_breaker_failures_total" ["key", "pos_id"]

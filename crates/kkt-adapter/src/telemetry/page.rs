@@ -3,6 +3,7 @@
 use super::{Metrics, Read, scrape};
 use crate::ports::{BreakerControl, Buffer, BufferError, Clock, DeviceView, LaneView, MetricsPage};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use prometheus::TextEncoder;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct Page {
     pub lanes: Arc<dyn Fn() -> Vec<LaneView> + Send + Sync>,
     /// For the age of the oldest document.
     pub clock: Arc<dyn Clock>,
+    /// When the process started.
+    pub started: Timestamp,
 }
 
 #[async_trait]
@@ -28,7 +31,13 @@ impl MetricsPage for Page {
         let stats = self.buffer.stats().await?;
         let (breakers, devices, lanes) = (self.breakers.breakers(), (self.devices)(), (self.lanes)());
         let store = self.buffer.health();
-        let read = Read { breakers: &breakers, devices: &devices, lanes: &lanes, store: &store };
+        let read = Read {
+            breakers: &breakers,
+            devices: &devices,
+            lanes: &lanes,
+            store: &store,
+            started: self.started,
+        };
         let mut families = scrape(&self.metrics, &stats, &read, self.clock.wall());
         families.extend(self.metrics.gather());
         families.sort_by(|a, b| a.name().cmp(b.name()));

@@ -24,6 +24,8 @@ pub struct Read<'a> {
     pub lanes: &'a [LaneView],
     /// How the store is.
     pub store: &'a StoreHealth,
+    /// When the process started.
+    pub started: Timestamp,
 }
 
 /// The families of all of it. `metrics` says which tills have labels of their own; `wall` is the time now.
@@ -32,6 +34,7 @@ pub fn scrape(metrics: &Metrics, stats: &Stats, read: &Read<'_>, wall: Timestamp
     let registry = Registry::new();
     buffer(&registry, metrics, stats, wall);
     store(&registry, read.store);
+    gauge(&registry, &names::START_TIME).with_label_values::<&str>(&[]).set(read.started.as_second());
     let blocked = read.devices.iter().map(|view| (&view.device, view.blocked_by.is_some()));
     flags(&registry, &names::DEVICE_BLOCKED, metrics, blocked);
     let stuck = read.lanes.iter().map(|lane| (&lane.device, lane.needs_a_person()));

@@ -6,8 +6,8 @@ use kkt_adapter::{
         SqliteBuffer, SqliteOptions,
         sqlite::{OpenError, export, stats, verify},
     },
-    domain::lifecycle::State,
-    ports::{Buffer, Lookup, Silent},
+    domain::{entry::Actor, lifecycle::State},
+    ports::{Buffer, Lookup, Silent, damage_settled},
 };
 use std::{
     fs,
@@ -190,6 +190,38 @@ fn a_damaged_database_is_set_aside_and_what_can_be_read_is_saved() {
     let buffer = open(folder.path());
     assert_eq!(set_aside(folder.path()).len(), 1, "the next start finds nothing wrong");
     block_on(async { assert!(buffer.find(Lookup::Key("after".parse().unwrap())).await.unwrap().is_some()) });
+}
+
+// P2: an alarm that a person ended must not hide what is damaged in the new file.
+#[test]
+fn after_a_salvage_all_damage_is_open_again_and_each_has_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 200);
+    {
+        let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
+        conn.execute("UPDATE documents SET attempts = 9 WHERE seq IN (3, 4)", []).unwrap();
+    }
+    let buffer = open(folder.path());
+    block_on(async {
+        assert_eq!(count_found(&buffer, 200).await, 198);
+        buffer.settle(vec![]).await.unwrap();
+        let settled = damage_settled(2, jiff::Timestamp::UNIX_EPOCH, Actor::system(), "seen to");
+        buffer.record(settled).await.unwrap();
+        let stats = buffer.stats().await.unwrap();
+        assert_eq!((stats.damaged, stats.damaged_open), (2, 0));
+    });
+    drop(buffer);
+    break_a_page(folder.path(), (1, 2));
+    let buffer = open(folder.path());
+    block_on(async {
+        assert_eq!(set_aside(folder.path()).len(), 1);
+        let stats = buffer.stats().await.unwrap();
+        assert_eq!((stats.damaged, stats.damaged_open), (2, 2));
+        let lines = buffer.audit(Some("buffer".into()), 100).await.unwrap();
+        let of_row_3 =
+            lines.iter().filter(|line| line.action == "set_aside" && line.detail.starts_with("row 3:"));
+        assert_eq!(of_row_3.count(), 2, "when it was found, and when it was found again: {lines:?}");
+    });
 }
 
 // P8

@@ -206,26 +206,41 @@ impl Page {
     /// Clicks in the middle of an element, as a mouse does.
     pub fn click(&self, selector: &str) {
         self.until(selector, &format!("document.querySelector({selector:?})?.checkVisibility()"));
-        // After two frames: the browser finds out what a click hits from what it has painted.
-        // The page may move while it is being looked at: the place counts once the element is what a click would hit.
         let deadline = Instant::now() + PATIENCE;
-        let place = loop {
+        loop {
+            let place = self.place_of(selector, deadline);
+            self.mouse("mousePressed", &place);
+            // The page may have moved since its place was asked for: a person would let go beside it and aim again.
+            if self.evaluate(&format!("Boolean(window.pressed?.closest({selector:?}))")) == true {
+                return self.mouse("mouseReleased", &place);
+            }
+            self.mouse("mouseReleased", &json!([0, 0]));
+            assert!(Instant::now() < deadline, "{selector} does not keep still");
+        }
+    }
+
+    fn mouse(&self, kind: &str, place: &Value) {
+        let params = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
+        self.call("Input.dispatchMouseEvent", params);
+    }
+
+    /// The middle of an element, once it is what a click there would hit. After two frames: the browser finds out what a
+    /// click hits from what it has painted.
+    fn place_of(&self, selector: &str, deadline: Instant) -> Value {
+        loop {
             let place = self.evaluate(&format!(
-                "document.querySelector({selector:?}).scrollIntoView({{block: 'center'}}), \
+                "window.pressed = null, \
+                 addEventListener('pointerdown', (event) => (window.pressed = event.target), {{capture: true, once: true}}), \
+                 document.querySelector({selector:?})?.scrollIntoView({{block: 'center'}}), \
                  new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => {{ \
-                 const r = document.querySelector({selector:?}).getBoundingClientRect(); \
-                 const place = [r.x + r.width / 2, r.y + r.height / 2]; \
-                 return document.elementFromPoint(...place)?.closest({selector:?}) ? place : null; }})"
+                 const r = document.querySelector({selector:?})?.getBoundingClientRect(); \
+                 const place = r && [r.x + r.width / 2, r.y + r.height / 2]; \
+                 return place && document.elementFromPoint(...place)?.closest({selector:?}) ? place : null; }})"
             ));
             if !place.is_null() {
-                break place;
+                return place;
             }
             assert!(Instant::now() < deadline, "{selector} is covered by something");
-        };
-        for kind in ["mousePressed", "mouseReleased"] {
-            let params =
-                json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
-            self.call("Input.dispatchMouseEvent", params);
         }
     }
 

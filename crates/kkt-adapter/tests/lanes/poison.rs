@@ -118,7 +118,8 @@ async fn the_alarm_of_a_stuck_lane_does_not_end_after_a_thousand_lanes() {
     assert_eq!(lanes.len(), 1_001);
     let metrics = Metrics::new();
     let (stats, store) = (shop.buffer.stats().await.unwrap(), shop.buffer.health());
-    let read = Read { breakers: &[], devices: &[], lanes: &lanes, store: &store };
+    let read =
+        Read { breakers: &[], devices: &[], lanes: &lanes, store: &store, started: Timestamp::UNIX_EPOCH };
     let page = TextEncoder::new().encode_to_string(&scrape(&metrics, &stats, &read, Timestamp::UNIX_EPOCH));
     let page = page.unwrap();
     let stuck: Vec<_> =

@@ -11,7 +11,19 @@ use crate::{
         ids::PosId,
     },
 };
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
+
+/// The line of the audit about a damaged document or part.
+pub(super) fn line(damage: &Damage, at: Timestamp) -> AuditEvent {
+    AuditEvent {
+        at,
+        subject: "buffer".into(),
+        action: "set_aside".into(),
+        actor: Actor::system(),
+        detail: format!("row {}: {} damaged", damage.seq, damage.part.as_str()),
+    }
+}
 
 impl Store {
     /// Notes a damaged document or part: counted, reported, and its name stays taken. Once for each.
@@ -35,13 +47,7 @@ impl Store {
             part = damage.part.as_str(),
             "a stored document failed its checksum and is set aside; run `kkt-adapter buffer verify`"
         );
-        self.record(&AuditEvent {
-            at: now,
-            subject: "buffer".into(),
-            action: "set_aside".into(),
-            actor: Actor::system(),
-            detail: format!("row {}: {} damaged", damage.seq, damage.part.as_str()),
-        })?;
+        self.record(&line(&damage, now))?;
         if damage.part == Part::Document {
             self.leave_books(damage.seq)?;
         }

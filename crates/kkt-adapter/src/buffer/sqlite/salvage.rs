@@ -3,7 +3,7 @@
 //! that are there already are passed over).
 
 use super::{
-    folder, header, open,
+    aside, folder, header, open,
     options::{OpenError, SqliteOptions},
     read,
     row::{self, Damage, Part, PartBytes, select},
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     buffer::rules::Document,
     domain::entry::{Actor, AuditEvent},
-    ports::Clock,
+    ports::{Clock, DAMAGE, damage_settled},
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, types::Value};
 use std::{collections::BTreeSet, path::Path};
@@ -164,12 +164,12 @@ fn document_with_parts(
 }
 
 /// A document that failed its checksum: only its names are kept, so that they stay taken.
-fn claim(conn: &Connection, store: &Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
+fn claim(conn: &Connection, store: &mut Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
     let read: rusqlite::Result<[Value; 4]> = conn
         .prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?")
         .and_then(|mut s| s.query_row([damage.seq], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?])));
     let [id, key_hash, key, state] = read.unwrap_or([Value::Null, Value::Null, Value::Null, Value::Null]);
-    saved.damaged += store
+    let inserted = store
         .conn
         .prepare_cached(
             "INSERT OR IGNORE INTO damaged (seq, part, id, key_hash, key, state, found_at) \
@@ -183,7 +183,11 @@ fn claim(conn: &Connection, store: &Store, damage: Damage, saved: &mut Saved) ->
             key,
             state,
             store.now.as_microsecond()
-        ])? as u64;
+        ])?;
+    if inserted > 0 {
+        saved.damaged += 1;
+        store.record(&aside::line(&damage, store.now)).map_err(sql)?;
+    }
     Ok(())
 }
 
@@ -279,6 +283,11 @@ fn finish(store: &mut Store, old: &Path, saved: &Saved) -> rusqlite::Result<()> 
         ),
     };
     store.record(&line).map_err(sql)?;
+    // What a person had seen to need not be among the damaged rows of the new file: all of them are open again.
+    if !read::audit(&store.conn, Some(DAMAGE), 1).map_err(sql)?.is_empty() {
+        let why = "the database was salvaged";
+        store.record(&damage_settled(0, store.now, Actor::system(), why)).map_err(sql)?;
+    }
     commit(store)?;
     let damaged: i64 = store.conn.query_row("SELECT count(*) FROM damaged", [], |row| row.get(0))?;
     store.damaged = u64::try_from(damaged).unwrap_or(0);

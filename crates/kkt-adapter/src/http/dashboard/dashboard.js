@@ -44,7 +44,7 @@ function render() {
   show($("login"), false);
   show($("not-fiscal"), !state.health.fiscal);
   say($("version"), state.health.version);
-  renderVerdict(state, act);
+  renderVerdict(state, act, open);
   renderFigures(state);
   renderTills(state);
   renderBreakers(state, act);

@@ -1,7 +1,6 @@
 // The top of the page: can the shop sell, the figures, the tills.
 
 import { now } from "./api.js";
-import { openPaper } from "./documents.js";
 import { $, badge, h, icon, keyed, say, show } from "./dom.js";
 import { half, number, size, span, t } from "./texts.js";
 import { LIMIT, endpointOf, verdict } from "./verdict.js";
@@ -21,7 +20,7 @@ export const LOOKS = {
 
 /** Where the guide speaks of a cause. */
 export const STEPS = {
-  storageFailed: "kkt-storage-failed",
+  storageFailed: "kkt-restarting",
   full: "kkt-buffer-full",
   fullSoon: "kkt-buffer-filling",
   blocked: "print-unknown",
@@ -56,7 +55,7 @@ function words(values) {
 
 const sentence = ([key, ...values]) => t(key, ...words(values));
 
-export function renderVerdict(state, act) {
+export function renderVerdict(state, act, open) {
   const operator = state.session?.role === "operator";
   const result = verdict(state.health, state.buffer);
   $("verdict").dataset.level = result.level;
@@ -69,7 +68,7 @@ export function renderVerdict(state, act) {
       cause.todo ? icon(ICONS[cause.level]) : null,
       h("div", {}, h("p", {}, sentence(cause.text)),
         cause.todo && h("p", { class: "todo" }, h("strong", {}, t("todo")), " ", sentence(cause.todo), " ", steps(cause.text)),
-        cause.open && h("button", { type: "button", class: "link", data: { control: "open", receipt: cause.open }, onclick: () => openPaper(cause.open) }, t("openOldest")),
+        cause.open && h("button", { type: "button", class: "link", data: { control: "open", receipt: cause.open }, onclick: () => open(cause.open) }, t("openOldest")),
         cause.act && operator && h("button", { type: "button", data: { control: "act", action: cause.act, receipt: cause.act }, onclick: () => act(cause.act, { id: cause.act, name: t("endAlarm") }) }, t("resolve")))));
 }
 

@@ -48,7 +48,8 @@ export function verdict(health, buffer) {
   if (oldest > OLD) {
     // While the OFD takes documents, what it has not confirmed is held up here.
     const here = endpointOf(health).state === "CLOSED";
-    const todo = oldest >= LIMIT ? ["tooOldDo"] : [here ? "oldHereDo" : "oldDo", { span: LIMIT - oldest }];
+    const isDead = buffer.oldest_pending?.state === "dead";
+    const todo = oldest >= LIMIT ? ["tooOldDo"] : [isDead ? "oldDeadDo" : here ? "oldHereDo" : "oldDo", { span: LIMIT - oldest }];
     add(oldest > LIMIT - 5 * DAY ? "bad" : "warn", ["old", { span: oldest }], todo, buffer.oldest_pending?.receipt_id);
   }
   const dead = components.buffer.dlq_size ?? 0;
