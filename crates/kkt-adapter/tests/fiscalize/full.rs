@@ -77,6 +77,13 @@ async fn a_till_that_may_hold_the_paper_is_not_told_that_nothing_was_stored() {
         sale.message
     );
     assert!(!sale.message.contains("nothing was stored"), "{}", sale.message);
+    let (russian, english) = sale.message.split_once(" / ").unwrap();
+    assert!(
+        russian.contains("(диск заполнен)") && english.contains("(the disk is full)"),
+        "{}",
+        sale.message
+    );
+    assert!(!russian.contains("disk") && !english.contains("диск"), "{}", sale.message);
     shop.until("a", State::Printed).await;
     let again = shop.sell("a", rouble()).await.unwrap();
     assert_eq!((again.replayed, again.id), (true, sale.id));
