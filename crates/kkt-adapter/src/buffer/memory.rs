@@ -228,7 +228,7 @@ impl Inner {
         let is_refused = self.refused.contains(&0);
         self.refused = self.refused.start.saturating_sub(1)..self.refused.end.saturating_sub(1);
         let refusal = is_refused.then(|| BufferError::Full {
-            reason: "the disk is full".into(),
+            reason: "диск заполнен / the disk is full".into(),
             retry_after: Duration::from_secs(60),
         });
         write(&mut self.world, refusal);

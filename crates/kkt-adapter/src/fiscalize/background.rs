@@ -101,11 +101,15 @@ impl Room {
         let ended = async {
             self.settle_and_change_shift(device).await?;
             device.looked_at.store(true, Relaxed);
-            self.print_backlog(device).await
+            // Whoever had the lock before may have failed meanwhile, and then what waits has a pause before it.
+            if device.is_pause_over(Instant::now()) {
+                self.print_backlog(device).await?;
+                device.answers();
+            }
+            Ok::<(), Refusal>(())
         };
-        match ended.await {
-            Ok(()) => device.answers(),
-            Err(refusal) => _ = self.note(device, refusal),
+        if let Err(refusal) = ended.await {
+            self.note(device, refusal);
         }
     }
 

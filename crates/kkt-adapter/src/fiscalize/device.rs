@@ -261,12 +261,13 @@ impl Device {
         facts.retry_at = Some(now + pause);
     }
 
-    /// Whether the background should try to settle or print what waits.
+    /// Whether the background should try to settle or print what waits. Whoever holds the print lock sees to what is in
+    /// doubt: a document that is being printed right now is among that.
     pub fn is_retry_due(&self, now: Instant) -> bool {
         let facts = locked(&self.facts);
         facts.blocked.is_empty()
-            && (facts.backlog || !facts.unresolved.is_empty())
             && facts.is_pause_over(now)
+            && (facts.backlog || (!facts.unresolved.is_empty() && self.print_lock.try_lock().is_ok()))
     }
 
     /// Whether a pause after a failure is over.
@@ -360,6 +361,21 @@ mod tests {
         assert!(!device.is_settled_but_for(ids[0]));
         device.resolve(ids[2]);
         assert!(device.is_settled_but_for(ids[0]) && !device.is_settled());
+    }
+
+    // P4: the background queued behind every printing would take the lock from the next sale.
+    #[test]
+    fn a_document_is_retried_only_once_whoever_prints_it_has_let_go_of_the_device() {
+        let device = Device::new("kkt-1".parse().unwrap());
+        let now = Instant::now();
+        let bench = device.try_lock().unwrap();
+        device.doubt(ReceiptId::new());
+        assert!(!device.is_retry_due(now), "it is being printed");
+        drop(bench);
+        assert!(device.is_retry_due(now), "nobody saw to it");
+        let _bench = device.try_lock().unwrap();
+        device.expect_backlog(now, &Options { retry_first: Duration::ZERO, ..Options::default() });
+        assert!(device.is_retry_due(now), "others wait as well");
     }
 
     fn due_after(age: SignedDuration) -> Duration {

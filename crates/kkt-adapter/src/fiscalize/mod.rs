@@ -35,6 +35,7 @@
 //! | device busy for `print_timeout` | `buffered`, printed by the background |
 //! | shift closed, or 23 h 30 min old | opened, or closed and opened, before the receipt; a background task does it at night |
 //! | buffer full | nothing stored; retries of stored receipts are answered all the same, and shift documents have places of their own, so what is stored gets printed |
+//! | full between a receipt and its printing | `buffered`; if not even that can be written, an error that says it is stored, and printed once its till sends it again |
 //! | the write of a result is refused (disk full) | `buffered` to the till, with words for paper in its hands; the document is in doubt, and the one behind it goes back to `buffered` untold |
 //! | buffer failed | error; what may have been printed is in doubt and settled by `find` |
 //! | a driver panics | error to the till; the document is in doubt; the background goes on after a pause |

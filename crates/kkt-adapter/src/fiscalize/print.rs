@@ -149,8 +149,9 @@ impl Room {
                 device.resolve(job.id);
                 Ok(Some(Ended::Changed))
             }
-            Err(BufferError::Full { reason, .. }) => {
-                Ok(Some(Ended::Kept(self.note(device, Refusal::Unwritten(job.id, reason)))))
+            // Not `Unwritten`: nobody need look for it on paper.
+            Err(full @ BufferError::Full { .. }) => {
+                Ok(Some(Ended::Kept(self.note(device, Refusal::Storage(full)))))
             }
             Err(error) => Err(error),
         }

@@ -59,15 +59,19 @@ impl Refusal {
                     "the KKT is stopped: nobody knows whether document {id} was printed; call the person in charge"
                 ),
             ),
-            Self::Unwritten(id, why) => (
-                format!("буфер не записал, чем кончилась печать документа {id} ({why})"),
-                format!("the buffer did not write how the printing of document {id} ended ({why})"),
-            ),
-            Self::Storage(BufferError::Full { reason, .. }) => {
-                (format!("буфер не записывает: {reason}"), format!("the buffer does not write: {reason}"))
+            Self::Unwritten(id, why) => {
+                let (russian, english) = both(why);
+                (
+                    format!("буфер не записал, чем кончилась печать документа {id} ({russian})"),
+                    format!("the buffer did not write how the printing of document {id} ended ({english})"),
+                )
             }
             Self::Storage(error) => {
-                let words = error.to_string();
+                let words = match error {
+                    // Without its «nothing was stored»: the document is.
+                    BufferError::Full { reason, .. } => reason.clone(),
+                    other => other.to_string(),
+                };
                 let (russian, english) = both(&words);
                 (format!("буфер не записывает: {russian}"), format!("the buffer does not write: {english}"))
             }
@@ -88,17 +92,49 @@ impl Refusal {
                  бумагу и позовите старшего; не пробивайте чек второй раз. / The receipt is safe, but nobody knows \
                  whether it was printed: look at the paper and call the person in charge; do not ring it up again."
                 .into(),
-            Self::Unwritten(own, why) if *own == id => format!(
-                "Чек сохранён. Касса, возможно, уже напечатала его, но итог печати ещё не записан ({why}): посмотрите на \
-                 бумагу; не пробивайте чек второй раз, адаптер сам спросит кассу. / The receipt is safe. The KKT may have \
-                 printed it already, but the result is not written yet ({why}): look at the paper; do not ring it up \
-                 again, the adapter asks the KKT by itself."
-            ),
+            Self::Unwritten(own, why) if *own == id => {
+                let (russian, english) = both(why);
+                format!(
+                    "Чек сохранён. Касса, возможно, уже напечатала его, но итог печати ещё не записан ({russian}): \
+                     посмотрите на бумагу; не пробивайте чек второй раз, адаптер сам спросит кассу. / The receipt is safe. \
+                     The KKT may have printed it already, but the result is not written yet ({english}): look at the \
+                     paper; do not ring it up again, the adapter asks the KKT by itself."
+                )
+            }
             _ => format!(
                 "Чек сохранён, но не напечатан: {russian}. Он напечатается сам, когда касса будет готова; не пробивайте \
                  его второй раз. / The receipt is safe but not printed: {english}. It will be printed by itself once \
                  the KKT is ready; do not ring it up again."
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_reason_each_language_is_in_one_piece() {
+        let (own, other) = (ReceiptId::new(), ReceiptId::new());
+        let words = || "нет бумаги / out of paper".to_owned();
+        let full = BufferError::Full { reason: words(), retry_after: Duration::from_secs(60) };
+        for refusal in [
+            Refusal::Device(words()),
+            Refusal::Busy,
+            Refusal::Unsettled(words()),
+            Refusal::Blocked(own),
+            Refusal::Blocked(other),
+            Refusal::Unwritten(own, words()),
+            Refusal::Unwritten(other, words()),
+            Refusal::Storage(full),
+        ] {
+            for text in [refusal.reason(), refusal.message(own)] {
+                let halves: Vec<&str> = text.split(" / ").collect();
+                assert_eq!(halves.len(), 2, "{text}");
+                assert!(!halves[0].contains("out of paper"), "{text}");
+                assert!(!halves[1].contains(|c: char| ('А'..='я').contains(&c)), "{text}");
+            }
         }
     }
 }

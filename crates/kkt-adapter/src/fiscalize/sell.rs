@@ -155,7 +155,7 @@ impl Room {
         device: &Arc<Device>,
         job: &Job,
         state: State,
-    ) -> Result<Ended, BufferError> {
+    ) -> Result<Ended, TillError> {
         let ended = match self.lock(device).await {
             Some(bench) => {
                 if state == State::Printing {
@@ -176,7 +176,11 @@ impl Room {
                 }
                 // A person was quicker: nobody will print it.
                 Err(BufferError::NotAllowed { .. }) => return Ok(Ended::Changed),
-                Err(error) => return Err(error),
+                // It stays `accepted`, which the background never prints: so the till is promised nothing.
+                Err(BufferError::Full { reason, retry_after }) => {
+                    return Err(TillError::Unprinted { id: job.id, reason, retry_after });
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(ended)

@@ -6,7 +6,7 @@ use crate::{
     domain::{ids::ReceiptId, lifecycle::State},
     ports::{BufferError, Pending},
 };
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 
 enum Stage {
@@ -21,7 +21,8 @@ enum Stage {
 /// place among those in doubt if the write is refused.
 pub struct Write {
     stage: Mutex<Stage>,
-    device: Arc<Device>,
+    /// Weak, since the device's bench holds the write.
+    device: Weak<Device>,
     document: ReceiptId,
     /// What is written is that nobody knows; the device was blocked with it.
     is_unknown: bool,
@@ -30,7 +31,12 @@ pub struct Write {
 impl Write {
     /// One that was queued just now.
     pub fn queued(pending: Pending<()>, device: &Arc<Device>, document: ReceiptId, is_unknown: bool) -> Self {
-        Self { stage: Mutex::new(Stage::Queued(pending)), device: Arc::clone(device), document, is_unknown }
+        Self {
+            stage: Mutex::new(Stage::Queued(pending)),
+            device: Arc::downgrade(device),
+            document,
+            is_unknown,
+        }
     }
 
     /// Waits for its end. Any number may wait; all hear the same.
@@ -48,21 +54,22 @@ impl Write {
     }
 
     fn take_note(&self, result: &Result<(), BufferError>) {
+        let Some(device) = self.device.upgrade() else { return };
         match result {
-            Ok(()) if self.is_unknown => self.device.resolve(self.document),
+            Ok(()) if self.is_unknown => device.resolve(self.document),
             Ok(()) => {}
             // What was queued before it settled the document already.
             Err(BufferError::NotAllowed { state, .. }) => {
                 if self.is_unknown && *state != State::PrintUnknown {
-                    self.device.unblock(self.document);
+                    device.unblock(self.document);
                 }
             }
             // The row still says `printing`: before anything else is printed the KKT is asked.
             Err(_) => {
                 if self.is_unknown {
-                    self.device.unblock(self.document);
+                    device.unblock(self.document);
                 }
-                self.device.doubt(self.document);
+                device.doubt(self.document);
             }
         }
     }

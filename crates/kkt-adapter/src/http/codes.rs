@@ -74,6 +74,11 @@ pub const CODES: &[Code] = &[
         "no room (capacity, free disk space or work in hand; `detail` says which), nothing was stored: the same key again \
          later",
     ),
+    code(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "receipt_unprinted",
+        "the receipt is stored but not printed, and is not printed by itself: the same key again later",
+    ),
     code(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", "the storage has failed: a person must look"),
     code(
         StatusCode::SERVICE_UNAVAILABLE,

@@ -204,6 +204,9 @@ impl From<TillError> for ApiError {
             }
             TillError::NotFound => Self::not_found(text),
             TillError::Stopping => Self::unavailable("stopping", text, RETRY_AFTER),
+            TillError::Unprinted { retry_after, .. } => {
+                Self::unavailable("receipt_unprinted", text, retry_after)
+            }
             TillError::Buffer(error) => error.into(),
             TillError::Kkt(error) => error.into(),
         }
@@ -215,5 +218,24 @@ impl From<BreakerError> for ApiError {
         match error {
             BreakerError::NotFound(_) => Self::not_found(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // P4: a client gives up on what is no 503, and its receipt would never be printed.
+    #[test]
+    fn a_receipt_that_only_its_till_can_have_printed_is_a_503_to_be_tried_again() {
+        let (reason, retry_after) = ("диск заполнен / the disk is full".into(), Duration::from_secs(60));
+        let id = crate::domain::ids::ReceiptId::new();
+        let error = ApiError::from(TillError::Unprinted { id, reason, retry_after });
+        let expected = (StatusCode::SERVICE_UNAVAILABLE, "receipt_unprinted", Some(retry_after));
+        assert_eq!((error.status, error.kind, error.retry_after), expected);
+        let Detail::Text(text) = error.detail else { panic!("fields") };
+        let halves: Vec<&str> = text.split(" / ").collect();
+        assert_eq!(halves.len(), 2, "{text}");
+        assert!(halves[0].contains("(диск заполнен)") && halves[1].contains("(the disk is full)"), "{text}");
     }
 }

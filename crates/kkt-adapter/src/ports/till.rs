@@ -2,6 +2,7 @@
 
 use super::{BufferError, KktError, ShiftState};
 use crate::domain::{
+    bilingual::both,
     document::FiscalDoc,
     entry::{Actor, Entry},
     ids::{DeviceId, IdempotencyKey, PosId, ReceiptId, RequestId},
@@ -9,6 +10,7 @@ use crate::domain::{
     receipt::Receipt,
 };
 use async_trait::async_trait;
+use std::time::Duration;
 
 /// How a sale ended for the till.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +71,31 @@ pub enum TillError {
     /// The adapter is stopping: the same key again, once it is back.
     #[error("the adapter is stopping; send the receipt again under the same Idempotency-Key")]
     Stopping,
+    /// The same key again after a while: the receipt is stored, but it was not printed, and nobody will print it unasked.
+    #[error("{}", unprinted(*id, reason, *retry_after))]
+    Unprinted {
+        /// Our key of it.
+        id: ReceiptId,
+        /// What the buffer could not write, for people: `по-русски / in English`.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The buffer did not do it.
     #[error(transparent)]
     Buffer(#[from] BufferError),
     /// The device cannot be used.
     #[error(transparent)]
     Kkt(#[from] KktError),
+}
+
+fn unprinted(id: ReceiptId, reason: &str, retry_after: Duration) -> String {
+    let ((russian, english), seconds) = (both(reason), retry_after.as_secs());
+    format!(
+        "чек {id} сохранён, но не напечатан и сам не напечатается ({russian}): отправьте его ещё раз с тем же \
+         Idempotency-Key через {seconds} с / receipt {id} is stored, but it is not printed and will not be by itself \
+         ({english}): send it again under the same Idempotency-Key after {seconds} s"
+    )
 }
 
 /// A person's decision on a document of which the KKT cannot say whether it was printed.

@@ -77,6 +77,13 @@ async fn a_till_that_may_hold_the_paper_is_not_told_that_nothing_was_stored() {
         sale.message
     );
     assert!(!sale.message.contains("nothing was stored"), "{}", sale.message);
+    let (russian, english) = sale.message.split_once(" / ").unwrap();
+    assert!(
+        russian.contains("(диск заполнен)") && english.contains("(the disk is full)"),
+        "{}",
+        sale.message
+    );
+    assert!(!russian.contains("disk") && !english.contains("диск"), "{}", sale.message);
     shop.until("a", State::Printed).await;
     let again = shop.sell("a", rouble()).await.unwrap();
     assert_eq!((again.replayed, again.id), (true, sale.id));
@@ -108,9 +115,28 @@ async fn a_receipt_whose_taking_back_was_refused_is_printed_without_a_restart() 
     shop.printed("before", rouble()).await;
     shop.kkt(POS).close_shift(ReceiptId::new()).await.unwrap();
     memory.refuse(1..2);
-    shop.buffered("a", rouble()).await;
+    let message = shop.buffered("a", rouble()).await.message;
+    assert!(message.contains("is safe but not printed") && !message.contains("paper"), "{message}");
     shop.until("a", State::Printed).await;
     assert_eq!((shop.receipts(POS).len(), shop.kkt(POS).doubles().unwrap()), (2, 0));
+}
+
+// P4: its till would ring it up again under another key, or wait for a printout that never comes.
+#[tokio::test]
+async fn a_receipt_that_nothing_more_could_be_written_of_is_stored_and_printed_when_it_is_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (shop, memory) = Shop::in_memory(folder.path()).await;
+    // The receipt and the shift's opening with its result are written; that it is printed, or waits, is not.
+    memory.refuse(3..5);
+    let refused = shop.sell("a", rouble()).await.unwrap_err();
+    let TillError::Unprinted { id, .. } = refused else { panic!("{refused:?}") };
+    let text = refused.to_string();
+    assert!(text.contains("is stored") && !text.contains("nothing was stored"), "{text}");
+    assert_eq!((shop.row("a").await.state, shop.receipts(POS).len()), (State::Accepted, 0));
+    let again = shop.sell("a", rouble()).await.unwrap();
+    assert_eq!((again.status, again.id), (SaleStatus::Printed, id));
+    assert_eq!(shop.receipts(POS).len(), 1);
+    shop.assert_sound(POS).await;
 }
 
 // P2: the decision is written, and what would follow it is refused.

@@ -182,7 +182,7 @@ impl Buffer for Pages {
     }
     fn settle(&self, outcomes: Vec<Settlement>) -> Pending<()> {
         if counts_down(&self.refuse_settles) {
-            let (reason, retry_after) = ("the disk is full".into(), Duration::from_secs(60));
+            let (reason, retry_after) = ("диск заполнен / the disk is full".into(), Duration::from_secs(60));
             return Box::pin(std::future::ready(Err(BufferError::Full { reason, retry_after })));
         }
         self.inner.settle(outcomes)

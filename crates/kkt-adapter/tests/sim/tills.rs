@@ -223,6 +223,7 @@ fn read(sale: &Sale) -> Answer {
 fn error_name(error: &TillError) -> &'static str {
     match error {
         TillError::Stopping => "the adapter is stopping",
+        TillError::Unprinted { .. } => "stored, and not printed before it is sent again",
         TillError::Buffer(_) => "the buffer has failed",
         _ => "an error",
     }

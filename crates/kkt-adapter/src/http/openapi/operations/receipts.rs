@@ -37,6 +37,7 @@ pub fn sell() -> Operation {
             "idempotency_key_reused",
             "receipt_cancelled",
             "buffer_full",
+            "receipt_unprinted",
             "storage_failed",
             "stopping",
             "kkt_not_ready",
