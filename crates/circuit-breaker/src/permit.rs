@@ -65,7 +65,8 @@ impl Permit {
         self.shell.conclude(self.grant, verdict);
     }
 
-    /// The generation that granted it: an outcome in any other is late (B11).
+    /// The generation that granted it: an outcome in any other is late (B11). It is the low 38 bits of
+    /// [`Snapshot::generation`](crate::Snapshot::generation).
     pub fn generation(&self) -> u64 {
         self.grant.generation
     }

@@ -123,8 +123,8 @@ impl Registry {
     /// The breaker of `key`, made if there is none.
     ///
     /// # Errors
-    /// [`RegistryError::TooManyKeys`]. Idle breakers are looked for first, but at most once a second (and sixteen times
-    /// during `idle_after`), so that a flood of new keys does not keep everybody else waiting.
+    /// [`RegistryError::TooManyKeys`]. Idle breakers are looked for first, but at most once a second, or sixteen times
+    /// during `idle_after` where that is more often, so that a flood of new keys does not keep everybody else waiting.
     pub fn get_or_create(&self, key: &str) -> Result<CircuitBreaker, RegistryError> {
         if let Some(breaker) = self.get(key).or_else(|| self.create(key)) {
             return Ok(breaker);

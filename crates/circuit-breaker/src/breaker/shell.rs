@@ -7,9 +7,10 @@
 //! 2. A plain success with slack, and a failure that is counted in the word, is one compare-and-swap of the word, which
 //!    fails if anything changed in between; whoever holds the lock takes the word away and tells the core first.
 //! 3. The word is BUSY while the details beside it change, and is another one afterwards: a transition changes its
-//!    generation, a replaced configuration its revision. A reader that finds the same word before and after it read the
-//!    details has read one cut; any other reader reads again or takes the lock. What moves under one word is the end of a
-//!    time window's bucket alone: a success that was compared with the one before goes to the next bucket.
+//!    generation, a replaced configuration its revision (unless sixteen configurations were replaced in between). A reader
+//!    that finds the same word before and after it read the details has read one cut; any other reader reads again or
+//!    takes the lock. What moves under one word is the end of a time window's bucket alone: a success that was compared
+//!    with the one before goes to the next bucket.
 //! 4. Nothing of the user's runs under the lock, except the clock and a custom backoff function.
 //!
 //! | what goes wrong | what happens |

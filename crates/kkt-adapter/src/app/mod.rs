@@ -3,8 +3,9 @@
 //! Start: port, buffer (with its lock), devices, OFD, breakers, recovery of phase 1, lanes, HTTP. The port comes first, so
 //! that a taken one is noticed before anything is touched; HTTP comes last, so that nobody is served by half a house.
 //!
-//! Stop (P11), each step within its share of `STOP_MAX`: no new requests, those in flight end; no new prints, the one in
-//! flight ends; no new sends, those in flight end or are dropped; the buffer commits what is queued and closes.
+//! Stop (P11), each step within its share of `STOP_MAX`, of which 1 s is left for the end of the process: no new requests, those in flight
+//! end, and no new prints, the one in flight ends (4 s for both at once); no new sends, those in flight end or are dropped
+//! (2 s); the buffer commits what is queued and closes (2 s); the embedded simulator ends (1 s).
 //!
 //! | what dies of a defect | what happens |
 //! |---|---|
@@ -19,6 +20,7 @@ mod housekeeping;
 mod import;
 mod observer;
 mod parts;
+mod phases;
 mod serve;
 mod supervisor;
 mod tasks;

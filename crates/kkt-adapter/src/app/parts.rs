@@ -1,29 +1,27 @@
 //! One running adapter.
 
 use super::{
-    STOP_MAX, certificates::Certificates, clock::SystemClock, convert, housekeeping, observer::Reported,
+    STOP_MAX,
+    certificates::Certificates,
+    convert, housekeeping,
+    phases::{Base, Phases},
     tasks::Tasks,
 };
 use crate::{
-    buffer::{SqliteBuffer, SqliteOptions},
-    config::{Config, OfdKind},
+    buffer::SqliteBuffer,
+    config::Config,
     fiscalize::Fiscalizer,
     heartbeat::{Heartbeat, HeartbeatPorts},
     http::{self, HttpOptions},
-    kkt::virtual_kkt::VirtualFleet,
-    ofd::{HttpOfd, HttpOfdOptions},
-    ports::{Buffer, Clock, HeartbeatStatus, KktFleet, NoHeartbeat, Observer, OfdClient, SyncControl, Till},
+    ofd::HttpOfd,
+    ports::{Buffer, HeartbeatStatus, NoHeartbeat, OfdClient, Till},
     sync::{Breakers, SyncEngine},
-    telemetry::{Metrics, Page},
+    telemetry::Page,
 };
 use anyhow::Context;
 use ofd_sim::Simulator;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
-
-/// Where the embedded simulator listens if the port is free, so that its documented calls work as printed.
-const SIMULATOR_ADDRESS: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000);
 
 /// Why the adapter cannot go on.
 pub(super) enum Ended {
@@ -64,130 +62,23 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on {listen}; set server.listen to a free address"))?;
         let address = listener.local_addr()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let metrics = Arc::new(Metrics::new());
-        let events = Arc::new(http::EventLog::new(clock.clone(), http::EventLimits::default()));
-        let observer: Arc<dyn Observer> =
-            Arc::new(Reported { metrics: metrics.clone(), events: events.clone() });
-
-        let mut options = SqliteOptions::new(config.buffer.path());
-        options.capacity = config.buffer.capacity;
-        options.min_free_disk_bytes = config.buffer.min_free_disk;
-        let (its_clock, its_observer) = (clock.clone(), observer.clone());
-        let buffer =
-            tokio::task::spawn_blocking(move || SqliteBuffer::open(options, its_clock, its_observer))
-                .await??;
-        let buffer = Arc::new(buffer);
-        let store: Arc<dyn Buffer> = buffer.clone();
-
-        let fleet = Arc::new(VirtualFleet::new(convert::devices(config), clock.clone())?);
-        for device in store.devices().await? {
-            if let Some(last) = store.last_fd(&device).await? {
-                fleet.floor(&device, last);
-            }
-        }
-        let simulator = match config.ofd.kind {
-            OfdKind::Simulator => Some(simulator(config)?),
-            OfdKind::Http => None,
-        };
-        let ofd = ofd(config, simulator.as_ref(), clock.clone(), observer.clone())?;
-        let client: Arc<dyn OfdClient> = ofd.clone();
-
-        let breakers = Breakers::new(
-            convert::breaker(&config.breaker),
-            convert::pos_of(config),
-            store.clone(),
-            clock.clone(),
-            observer.clone(),
-        )?;
-        let engine = SyncEngine::new(
-            convert::sync(&config.sync),
-            store.clone(),
-            client.clone(),
-            breakers.clone(),
-            clock.clone(),
-            observer.clone(),
-        );
-        let till = Fiscalizer::new(
-            store.clone(),
-            fleet,
-            clock.clone(),
-            observer.clone(),
-            convert::fiscalize(&config.kkt),
-        );
-        let lanes = engine.clone();
-        till.on_printed(Arc::new(move |device| SyncControl::wake(&lanes, device)));
-        let recovered = till.recover().await?;
+        let base = Base::open(config).await?;
+        let phases = Phases::build(config, &base).await?;
+        let recovered = phases.till.recover().await?;
         tracing::info!(?recovered, "the buffer is open");
-        let mut background = Tasks::default();
-        background
-            .spawn("housekeeping", housekeeping::run(buffer.clone(), clock.clone(), config.buffer.clone()));
-        let printer = till.start();
-        background.spawn("printer", async move {
-            if let Err(error) = printer.await
-                && let Ok(panic) = error.try_into_panic()
-            {
-                std::panic::resume_unwind(panic);
-            }
-        });
-        engine.start();
-        let fiscal = Till::fiscal(&till) && client.fiscal();
-
-        let its_ports = HeartbeatPorts {
-            buffer: store.clone(),
-            breakers: breakers.clone(),
-            clock: clock.clone(),
-            fiscal,
-        };
-        let heartbeat = convert::heartbeat(&config.heartbeat);
-        let heartbeat =
-            heartbeat.map(|options| Heartbeat::new(options, its_ports)).transpose()?.map(Arc::new);
-        let heartbeat_status: Arc<dyn HeartbeatStatus> = match &heartbeat {
-            Some(heartbeat) => {
-                background.spawn("heartbeat", heartbeat.clone().run());
-                heartbeat.clone()
-            }
-            None => Arc::new(NoHeartbeat),
-        };
-
-        let (devices, lanes) = (till.clone(), engine.clone());
-        let http_options = convert::http(config, client.fiscal());
-        let ports = http::HttpPorts {
-            till: Arc::new(till.clone()),
-            buffer: store.clone(),
-            sync: Arc::new(engine.clone()),
-            breakers: breakers.clone(),
-            heartbeat: heartbeat_status,
-            metrics: Arc::new(Page {
-                metrics,
-                buffer: store,
-                breakers: breakers.clone(),
-                devices: Arc::new(move || Till::devices(&devices)),
-                lanes: Arc::new(move || lanes.lane_views()),
-                clock: clock.clone(),
-                started: clock.wall(),
-            }),
-            events: events.clone(),
-            clock: clock.clone(),
-            observer,
-            options: http_options.clone(),
-        };
+        let (mut background, heartbeat) = start_background(config, &base, &phases)?;
         let certificates = config.tls.clone().map(Certificates::new).transpose()?.map(Arc::new);
         if let Some(certificates) = &certificates {
-            background.spawn("certificates", certificates.clone().watch(clock));
+            background.spawn("certificates", certificates.clone().watch(base.clock.clone()));
         }
+        let http = convert::http(config, phases.ofd.fiscal());
+        let ports = http_ports(&base, &phases, heartbeat.clone(), http.clone());
         let tls = certificates.as_ref().map(|certificates| certificates.tls());
-        let (shutdown, mut stopped) = watch::channel(false);
-        let limits = convert::limits(config);
-        let mut server = Tasks::default();
-        server.spawn("API", async move {
-            let stop = async move {
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = http::serve(listener, tls, http::router(ports), limits, stop).await {
-                tracing::error!(%error, "the API has ended");
-            }
-        });
+        let (shutdown, stopped) = watch::channel(false);
+        let server = start_server(config, listener, tls, ports, stopped);
+        let fiscal = phases.fiscal();
+        let Phases { simulator, ofd, breakers, engine, till } = phases;
+        let Base { buffer, events, .. } = base;
         let ofd_url = simulator.as_ref().map(Simulator::base_url);
         let ofd_url = ofd_url.or_else(|| config.ofd.base_url.clone()).unwrap_or_default();
         Ok(Self {
@@ -200,7 +91,7 @@ impl App {
             breakers,
             ofd,
             heartbeat,
-            http: http_options,
+            http,
             certificates,
             events,
             simulator,
@@ -273,7 +164,7 @@ impl App {
         }
     }
 
-    /// Stops it within `STOP_MAX`: nothing that was taken is lost.
+    /// Stops it a second before `STOP_MAX` is over: nothing that was taken is lost.
     pub async fn stop(mut self) {
         let share = STOP_MAX / 5;
         let _ = self.shutdown.send(true);
@@ -298,31 +189,91 @@ impl App {
     }
 }
 
-/// The embedded simulator, its ledger kept beside the buffer.
-fn simulator(config: &Config) -> anyhow::Result<Simulator> {
-    let options = || ofd_sim::Options::default().state(config.buffer.folder().join("ofd-sim.jsonl"));
-    match Simulator::start(options().listen(SIMULATOR_ADDRESS)) {
-        Ok(simulator) => Ok(simulator),
-        Err(error) => {
-            tracing::info!(%error, "the simulator takes a free port instead of {SIMULATOR_ADDRESS}");
-            Simulator::start(options()).context("cannot start the embedded OFD simulator")
+/// Starts what works beside the API, and both phases; the heartbeat, if there is one.
+fn start_background(
+    config: &Config,
+    base: &Base,
+    phases: &Phases,
+) -> anyhow::Result<(Tasks, Option<Arc<Heartbeat>>)> {
+    let Base { clock, buffer, .. } = base;
+    let mut background = Tasks::default();
+    background.spawn("housekeeping", housekeeping::run(buffer.clone(), clock.clone(), config.buffer.clone()));
+    let printer = phases.till.start();
+    background.spawn("printer", async move {
+        if let Err(error) = printer.await
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
         }
+    });
+    phases.engine.start();
+    let its_ports = HeartbeatPorts {
+        buffer: base.store(),
+        breakers: phases.breakers.clone(),
+        clock: clock.clone(),
+        fiscal: phases.fiscal(),
+    };
+    let heartbeat = convert::heartbeat(&config.heartbeat);
+    let heartbeat = heartbeat.map(|options| Heartbeat::new(options, its_ports)).transpose()?.map(Arc::new);
+    if let Some(heartbeat) = &heartbeat {
+        background.spawn("heartbeat", heartbeat.clone().run());
+    }
+    Ok((background, heartbeat))
+}
+
+/// What the API works with.
+fn http_ports(
+    base: &Base,
+    phases: &Phases,
+    heartbeat: Option<Arc<Heartbeat>>,
+    options: Arc<HttpOptions>,
+) -> http::HttpPorts {
+    let Phases { breakers, engine, till, .. } = phases;
+    let heartbeat: Arc<dyn HeartbeatStatus> = match heartbeat {
+        Some(heartbeat) => heartbeat,
+        None => Arc::new(NoHeartbeat),
+    };
+    let (devices, lanes) = (till.clone(), engine.clone());
+    let metrics = Page {
+        metrics: base.metrics.clone(),
+        buffer: base.store(),
+        breakers: breakers.clone(),
+        devices: Arc::new(move || Till::devices(&devices)),
+        lanes: Arc::new(move || lanes.lane_views()),
+        clock: base.clock.clone(),
+        started: base.clock.wall(),
+    };
+    http::HttpPorts {
+        till: Arc::new(till.clone()),
+        buffer: base.store(),
+        sync: Arc::new(engine.clone()),
+        breakers: breakers.clone(),
+        heartbeat,
+        metrics: Arc::new(metrics),
+        events: base.events.clone(),
+        clock: base.clock.clone(),
+        observer: base.observer.clone(),
+        options,
     }
 }
 
-fn ofd(
+/// Starts the API, which ends when `stopped` says so.
+fn start_server(
     config: &Config,
-    simulator: Option<&Simulator>,
-    clock: Arc<dyn Clock>,
-    observer: Arc<dyn Observer>,
-) -> anyhow::Result<Arc<HttpOfd>> {
-    let given = || config.ofd.base_url.clone().unwrap_or_default();
-    let options = HttpOfdOptions {
-        base_url: simulator.map_or_else(given, Simulator::base_url),
-        timeout: config.ofd.timeout,
-        tokens: convert::ofd_tokens(config),
-        fiscal: simulator.is_none(),
-        roots: convert::roots(config.ofd.ca_file.as_ref()),
-    };
-    Ok(Arc::new(HttpOfd::new(&options, clock, observer)?))
+    listener: TcpListener,
+    tls: Option<Arc<http::Tls>>,
+    ports: http::HttpPorts,
+    mut stopped: watch::Receiver<bool>,
+) -> Tasks {
+    let limits = convert::limits(config);
+    let mut server = Tasks::default();
+    server.spawn("API", async move {
+        let stop = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = http::serve(listener, tls, http::router(ports), limits, stop).await {
+            tracing::error!(%error, "the API has ended");
+        }
+    });
+    server
 }

@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use std::{io::Write, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves until SIGTERM or SIGINT, or until its storage fails: then nothing can be taken any more, and a start that checks the
-/// file serves sooner than a person could come. SIGHUP reads the configuration again.
+/// Serves until SIGTERM or SIGINT, or until its storage fails or a task dies that is to run for ever: then part of it works no
+/// more, and a new start, which checks the file, serves sooner than a person could come. SIGHUP reads the configuration again.
 ///
 /// # Errors
 /// What kept it from starting, what the storage said when it failed, or which task died.

@@ -31,7 +31,8 @@ use tokio::{
     time::Instant,
 };
 
-/// Longest time that what the sends did before a stop is waited for; it is queued, and the buffer's own stop commits it.
+/// Longest time that what the sends did before a stop is waited for, at the end of its grace; it is queued, and the buffer's
+/// own stop commits it.
 const LAST_SETTLE_MAX: Duration = Duration::from_millis(500);
 
 /// Longest time a forced sync is waited for; the lanes go on after it.
@@ -157,14 +158,14 @@ impl SyncEngine {
         }
     }
 
-    /// Stops sending. A send in flight has `grace` to end; its document is safe either way. What the sends before it did
-    /// is handed to the buffer.
+    /// Stops sending, within `grace` or half a second, whichever is longer. A send in flight may end until half a second of
+    /// it is left; its document is safe either way. What the sends before it did is handed to the buffer.
     pub async fn stop(&self, grace: Duration) {
         let Some(mut tasks) = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
         self.shared.gate.close();
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + grace.saturating_sub(LAST_SETTLE_MAX);
         while self.any_lane(LaneState::Sending) && Instant::now() < deadline {
             let progress = self.shared.progress.notified();
             let tick = tokio::time::sleep(Duration::from_millis(20));

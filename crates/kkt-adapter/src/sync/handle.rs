@@ -7,7 +7,7 @@ use crate::{
         ids::{DeviceId, PosId, ReceiptId, RequestId},
         lifecycle::State,
     },
-    ports::{BufferError, Event, LaneHead, Monotonic},
+    ports::{BufferError, Event, LaneHead, Monotonic, Pending},
 };
 use circuit_breaker::CircuitBreaker;
 use std::{
@@ -44,6 +44,9 @@ pub(super) struct Outcome {
     pub request_id: Option<RequestId>,
 }
 
+/// What was handed to the buffer, and its answer.
+type Settling = Option<(Vec<Outcome>, Pending<()>)>;
+
 /// What others had asked of a lane when it looked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
@@ -60,8 +63,10 @@ pub(super) struct LaneHandle {
     /// The first document, from its first failure until it is delivered or dead.
     head: Mutex<Option<Head>>,
     outcomes: Mutex<Vec<Outcome>>,
-    /// Documents of this turn that a person took out of the lane.
-    parked: Mutex<Vec<ReceiptId>>,
+    /// It stays here while somebody waits for the answer, who may go away.
+    settling: tokio::sync::Mutex<Settling>,
+    /// Documents that a person took out of the lane since its turn began; `None`: all that was sent is settled.
+    parked: Mutex<Option<Vec<ReceiptId>>>,
     /// Something may be there to send.
     work: AtomicBool,
     woken: Notify,
@@ -86,6 +91,7 @@ impl LaneHandle {
             state: Mutex::new((LaneState::Idle, None)),
             head: Mutex::default(),
             outcomes: Mutex::default(),
+            settling: tokio::sync::Mutex::default(),
             parked: Mutex::default(),
             work: AtomicBool::new(true),
             woken: Notify::new(),
@@ -157,6 +163,11 @@ impl LaneHandle {
         locked(&self.state).0 = state;
     }
 
+    /// This error is over; another one stays.
+    pub fn clear_error(&self, error: &str) {
+        locked(&self.state).1.take_if(|shown| shown == error);
+    }
+
     /// Whether it was another one before.
     pub fn set_error(&self, error: Option<String>) -> bool {
         let mut state = locked(&self.state);
@@ -181,12 +192,14 @@ impl LaneHandle {
 
     /// A new turn begins: who was parked before is not in its page.
     pub fn begin_turn(&self) {
-        locked(&self.parked).clear();
+        *locked(&self.parked) = Some(Vec::new());
     }
 
     /// A person took this document out of the lane.
     pub fn parked(&self, id: ReceiptId) {
-        locked(&self.parked).push(id);
+        if let Some(parked) = &mut *locked(&self.parked) {
+            parked.push(id);
+        }
         self.note_head(|head| *head = head.take().filter(|head| !head.is_of(id)));
     }
 
@@ -197,20 +210,36 @@ impl LaneHandle {
 
     pub fn has_outcomes(&self) -> bool {
         !locked(&self.outcomes).is_empty()
+            || self.settling.try_lock().is_ok_and(|settling| settling.is_some())
     }
 
-    /// Makes durable what the sends did, and tells it once it is. What the buffer refuses is kept for the next time.
+    /// Makes durable what the sends did, and tells it once it is. What the buffer refuses is kept for the next time; whoever
+    /// waits here may be ended at any moment.
     ///
     /// # Errors
     /// The buffer's.
     pub async fn settle(&self, shared: &Shared) -> Result<(), BufferError> {
-        let outcomes = std::mem::take(&mut *locked(&self.outcomes));
-        if outcomes.is_empty() {
-            return Ok(());
+        let mut settling = self.settling.lock().await;
+        // Of a task that was ended while it waited. What was refused then is asked for again here.
+        let _ = self.settled(&mut settling, shared).await;
+        let settlements: Vec<_> =
+            locked(&self.outcomes).iter().map(|outcome| outcome.settlement.clone()).collect();
+        if !settlements.is_empty() {
+            crate::fail_point::hit("settle.before");
+            let answer = shared.buffer.settle(settlements);
+            *settling = Some((std::mem::take(&mut *locked(&self.outcomes)), answer));
+            self.settled(&mut settling, shared).await?;
         }
-        crate::fail_point::hit("settle.before");
-        let settlements = outcomes.iter().map(|one| one.settlement.clone()).collect();
-        if let Err(error) = shared.buffer.settle(settlements).await {
+        *locked(&self.parked) = None;
+        Ok(())
+    }
+
+    /// Waits for the buffer's answer to what was handed to it.
+    async fn settled(&self, settling: &mut Settling, shared: &Shared) -> Result<(), BufferError> {
+        let Some((_, answer)) = settling else { return Ok(()) };
+        let answer = answer.await;
+        let outcomes = settling.take().map(|(outcomes, _)| outcomes).unwrap_or_default();
+        if let Err(error) = answer {
             locked(&self.outcomes).splice(0..0, outcomes);
             return Err(error);
         }
@@ -224,7 +253,7 @@ impl LaneHandle {
         let Outcome { settlement: Settlement { id, outcome }, pos_id, request_id } = outcome;
         let (id, device) = (*id, self.device.clone());
         // It stayed where the person put it; the audit has what became of its send.
-        if locked(&self.parked).contains(&id) {
+        if locked(&self.parked).as_ref().is_some_and(|parked| parked.contains(&id)) {
             return;
         }
         let request_id = request_id.as_ref().map(RequestId::as_str);

@@ -48,23 +48,27 @@ pub(super) struct Lane {
     failed_last: bool,
     /// The head that failed last and how much the endpoint had accepted then.
     last_try: Option<(ReceiptId, u64)>,
+    /// What kept it from sending, if it was neither the OFD nor the device: shown as its error until it is over.
+    trouble: Option<String>,
 }
 
 impl Lane {
     pub fn new(shared: Arc<Shared>, handle: Arc<LaneHandle>) -> Self {
-        Self { shared, handle, failed_last: false, last_try: None }
+        Self { shared, handle, failed_last: false, last_try: None, trouble: None }
     }
 
     /// Sends whatever there is, for ever. A lane that dies of a defect is made anew after `interval`: its documents are in
     /// the buffer, and what it had sent is in the handle.
     pub async fn keep(shared: Arc<Shared>, handle: Arc<LaneHandle>) {
+        let mut trouble = None;
         loop {
-            let lane = Self::new(Arc::clone(&shared), Arc::clone(&handle));
+            let lane = Self { trouble, ..Self::new(Arc::clone(&shared), Arc::clone(&handle)) };
             let why = panic_of(lane.run()).await;
             let device = &handle.device;
             tracing::error!(%device, why, alarm = "task_died", "a lane died of a defect of the program and is made anew");
             handle.set(LaneState::Failed);
-            handle.set_error(Some(format!("a defect of the program ended this lane: {why}")));
+            trouble = Some(format!("a defect of the program ended this lane: {why}"));
+            handle.set_error(trouble.clone());
             shared.progress.notify_waiters();
             tokio::time::sleep(shared.options.interval).await;
             handle.wake();
@@ -79,7 +83,11 @@ impl Lane {
                 self.handle.woken().await;
                 continue;
             }
-            match self.stretch().await {
+            let stretch = self.stretch().await;
+            if stretch.is_ok() {
+                self.recovered();
+            }
+            match stretch {
                 Ok(Stretch::Empty) => self.handle.note_head(|head| *head = None),
                 Ok(Stretch::Again) => self.handle.keep_work(),
                 Ok(Stretch::Pause(pause)) => self.pause(LaneState::Waiting, asked, pause).await,
@@ -90,12 +98,20 @@ impl Lane {
                 }
                 Err(error) => {
                     // As long as it is the same error it is told once: there may be thousands of lanes.
-                    if self.handle.set_error(Some(error.to_string())) {
+                    self.trouble = Some(error.to_string());
+                    if self.handle.set_error(self.trouble.clone()) {
                         tracing::error!(device = %self.handle.device, %error, "the lane cannot read or write the buffer");
                     }
                     self.pause(LaneState::Waiting, asked, self.shared.options.interval).await;
                 }
             }
+        }
+    }
+
+    /// The buffer answers again, or the lane was made anew.
+    fn recovered(&mut self) {
+        if let Some(trouble) = self.trouble.take() {
+            self.handle.clear_error(&trouble);
         }
     }
 
@@ -153,6 +169,7 @@ impl Lane {
                 if self.shared.buffer.next(&self.handle.device, None, 1).await?.is_empty() {
                     return Ok(Stretch::Empty);
                 }
+                self.recovered();
                 self.handle.set(LaneState::Queued);
                 self.shared.progress.notify_waiters();
                 self.shared.gate.enter(self.failed_last).await
@@ -161,8 +178,9 @@ impl Lane {
         self.handle.set(LaneState::Sending);
         let began = self.shared.clock.monotonic();
         let stretch = self.turn(admission).await?;
-        if self.handle.has_outcomes() {
-            self.handle.settle(&self.shared).await?;
+        let has_sent = self.handle.has_outcomes();
+        self.handle.settle(&self.shared).await?;
+        if has_sent {
             self.shared.observer.sync_round(self.shared.clock.monotonic().since(began));
         }
         Ok(stretch)

@@ -11,7 +11,8 @@
 //! 3. A lane that waits holds no document: memory is bounded by the lanes that send, not by the backlog, and by bytes
 //!    a lane, not only by documents.
 //! 4. What a send did is durable before the next page is read, and nothing more is sent before: a buffer that does not
-//!    take it stops the lane. Only a crash in between sends again, under the same key; a stop and the death of a lane do not.
+//!    take it stops the lane. Only a crash in between sends again, under the same key, and a stop while the buffer does not
+//!    take it; the death of a lane does not.
 //! 5. An attempt is charged to a document only if the endpoint accepted another one since its previous try. A `Retry-After`
 //!    with it holds that document alone, else everybody.
 //! 6. People, metrics and the log hear of a document's end once it is durable, and once.
@@ -26,7 +27,8 @@
 //! ```
 //!
 //! A pause is cut short by a forced sync, and by what a person does about what is waited for: a command to a breaker, new
-//! numbers for it, a document set aside. Only a command to the endpoint's breaker ends a pause that the OFD asked for.
+//! numbers for it, a document set aside. A pause that the OFD asked for is not ended so: the one of all lanes ends early only
+//! by a command to the endpoint's breaker, the one of a single document only by setting that document aside.
 //!
 //! | what fails | what happens |
 //! |---|---|

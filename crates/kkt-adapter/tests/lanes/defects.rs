@@ -25,6 +25,22 @@ async fn a_lane_that_dies_is_made_anew_and_its_place_is_given_to_others_at_once(
     assert!(shop.engine.stuck().is_empty());
 }
 
+// P3
+#[tokio::test(start_paused = true)]
+async fn what_a_lane_had_sent_when_it_died_is_not_sent_again() {
+    hush(WANTED_PANIC);
+    let mut shop = Shop::new(SyncOptions::default(), |_| Fate::Accepted);
+    shop.pages.panicking_settles.store(1, Ordering::SeqCst);
+    shop.print("KKT-0", 3).await;
+    shop.engine.start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((shop.pending().await, shop.engine.stuck().len()), (3, 1));
+    shop.until_pending(0).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((shop.ofd.attempts().len(), shop.told.settled()), (3, 3));
+    assert_eq!(shop.engine.lane_views()[0].last_error, None, "it was made anew and is well");
+}
+
 // P2: the process is to be started anew, and says so.
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_task_without_which_nothing_is_sent_is_noticed() {

@@ -115,6 +115,10 @@ pub struct Pages {
     biggest: AtomicUsize,
     /// So many settlements are refused, as by a full disk.
     pub refuse_settles: AtomicUsize,
+    /// How long each of those takes.
+    pub refusals_take: Mutex<Duration>,
+    /// So many settlements end in a panic.
+    pub panicking_settles: AtomicUsize,
     /// So many pages end in a panic.
     pub panicking_pages: AtomicUsize,
     /// Asking for devices with work ends in a panic.
@@ -181,9 +185,15 @@ impl Buffer for Pages {
         self.inner.apply(id, change)
     }
     fn settle(&self, outcomes: Vec<Settlement>) -> Pending<()> {
+        assert!(!counts_down(&self.panicking_settles), "{WANTED_PANIC}");
         if counts_down(&self.refuse_settles) {
-            let (reason, retry_after) = ("диск заполнен / the disk is full".into(), Duration::from_secs(60));
-            return Box::pin(std::future::ready(Err(BufferError::Full { reason, retry_after })));
+            let takes = *self.refusals_take.lock().unwrap();
+            return Box::pin(async move {
+                tokio::time::sleep(takes).await;
+                let (reason, retry_after) =
+                    ("диск заполнен / the disk is full".into(), Duration::from_secs(60));
+                Err(BufferError::Full { reason, retry_after })
+            });
         }
         self.inner.settle(outcomes)
     }
@@ -255,6 +265,8 @@ impl Shop {
             asked: Mutex::default(),
             biggest: AtomicUsize::new(0),
             refuse_settles: AtomicUsize::new(0),
+            refusals_take: Mutex::default(),
+            panicking_settles: AtomicUsize::new(0),
             panicking_pages: AtomicUsize::new(0),
             panicking_net: AtomicBool::new(false),
         });

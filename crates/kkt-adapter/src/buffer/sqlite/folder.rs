@@ -128,7 +128,7 @@ pub(super) fn to_be_salvaged(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
 /// takes its place; the whole one stays beside it.
 pub(super) fn cut_unreadable_wal(path: &Path, salvaged: &Path) {
     let wal = beside(salvaged, "-wal");
-    let Some(readable) = readable_part(&wal) else { return };
+    let Some(bytes) = readable_bytes(&wal) else { return };
     let text = salvaged.to_string_lossy();
     let stamp = text.rsplit(SALVAGING).next().unwrap_or_default();
     let whole = beside(path, &format!(".unreadable-{stamp}-wal"));
@@ -137,24 +137,27 @@ pub(super) fn cut_unreadable_wal(path: &Path, salvaged: &Path) {
     let _ = fs::hard_link(&wal, &whole);
     let replaced = private(OpenOptions::new().write(true).create(true).truncate(true))
         .open(&part)
-        .and_then(|mut file| file.write_all(&readable).and_then(|()| file.sync_all()))
+        .and_then(|mut file| {
+            io::copy(&mut File::open(&wal)?.take(bytes), &mut file)?;
+            file.sync_all()
+        })
         .and_then(|()| fs::rename(&part, &wal));
     match replaced {
         Ok(()) => {
-            tracing::error!(wal = %whole.display(), bytes = readable.len(), "the WAL can be read in part only")
+            tracing::error!(wal = %whole.display(), bytes, "the WAL can be read in part only")
         }
         Err(error) => tracing::error!(%error, "the WAL cannot be read, and not be replaced by what can"),
     }
 }
 
-/// What stands in a file before the first place that cannot be read; `None` if all of it can be.
-fn readable_part(path: &Path) -> Option<Vec<u8>> {
+/// How many bytes a file has before the first place that cannot be read; `None` if all of it can be.
+fn readable_bytes(path: &Path) -> Option<u64> {
     let mut file = File::open(path).ok()?;
-    let (mut bytes, mut block) = (Vec::new(), [0; 4_096]);
+    let (mut bytes, mut block) = (0, [0; 4_096]);
     loop {
         match file.read(&mut block) {
             Ok(0) => return None,
-            Ok(count) => bytes.extend_from_slice(&block[..count]),
+            Ok(count) => bytes += count as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Some(bytes),
         }

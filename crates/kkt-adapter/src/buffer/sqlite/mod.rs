@@ -380,7 +380,7 @@ impl Buffer for SqliteBuffer {
     }
 }
 
-/// Waits for the writer, but no longer than `DROP_WAIT`, and not at all if a `close` was given up: a disk that hangs must
+/// Waits for the writer, but no longer than five seconds, and not at all if a `close` was given up: a disk that hangs must
 /// not hold up the end of the process (promise P11). What was acknowledged is on the disk.
 impl Drop for SqliteBuffer {
     fn drop(&mut self) {

@@ -50,10 +50,11 @@ impl Shared {
                 error = %text,
                 "the buffer's storage has failed: nothing more is acknowledged until a restart has checked it"
             );
+            // First: the disk that has failed may hang under the note.
+            self.stopped.notify_waiters();
             if check {
                 super::checkup::ask_for_full_check(&self.path);
             }
-            self.stopped.notify_waiters();
         }
         BufferError::Failed(text)
     }

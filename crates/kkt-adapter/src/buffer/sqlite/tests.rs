@@ -194,3 +194,27 @@ fn a_store_that_does_not_take_wal_is_refused() {
     let error = SqliteBuffer::open(options, Arc::new(Still), Arc::new(Silent)).err().unwrap();
     assert!(matches!(error, OpenError::Refused { setting: "journal_mode", .. }), "{error}");
 }
+
+// P2: a disk that hangs after its failure keeps nobody from hearing of it, nor the adapter from being started anew.
+#[test]
+fn the_failure_of_the_storage_is_told_before_the_note_for_the_next_start_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let buffer = SqliteBuffer::open(options(folder.path()), Arc::new(Still), Arc::new(Silent)).unwrap();
+    // Whoever writes to it hangs until somebody reads.
+    let note = folder.path().join("buffer.db.check");
+    assert!(std::process::Command::new("mkfifo").arg(&note).status().unwrap().success());
+    let told = block_on(async {
+        let mut failed = std::pin::pin!(buffer.failed());
+        assert!(tokio::time::timeout(Duration::ZERO, &mut failed).await.is_err());
+        let shared = Arc::clone(&buffer.shared);
+        let fails = std::thread::spawn(move || {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+            shared.fail(&rusqlite::Error::SqliteFailure(code, None))
+        });
+        let told = tokio::time::timeout(Duration::from_secs(10), failed).await;
+        assert!(std::fs::read_to_string(&note).unwrap().contains("checks the whole file"));
+        fails.join().unwrap();
+        told
+    });
+    assert!(told.is_ok(), "told only once the note was written");
+}
