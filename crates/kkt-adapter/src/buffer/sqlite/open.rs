@@ -9,7 +9,7 @@ use super::{
     header::MAGIC,
     options::{OpenError, SqliteOptions},
     salvage, schema,
-    shared::is_corrupt,
+    shared::{is_corrupt, is_of_the_machine},
     store::Store,
 };
 use crate::ports::Clock;
@@ -86,20 +86,14 @@ pub(super) fn store(options: &SqliteOptions, clock: &dyn Clock) -> Result<Opened
     Ok(Opened { store, lock, left_aside: folder::damaged_databases(path) })
 }
 
-/// SQLite's general error. Our statements are right, so the file is not: a format number of the header that SQLite does
-/// not know, a schema without a column of ours, a version that asks for a migration that was made.
-fn is_logic_error(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{SqlInputError, SqliteFailure};
-    matches!(error, SqliteFailure(error, _) | SqlInputError { error, .. } if error.extended_code == rusqlite::ffi::SQLITE_ERROR)
-}
-
 /// Opens the file, or says what is wrong with it; looks for that in all of it or not.
 fn file(options: &SqliteOptions, known_path: bool, whole: bool) -> Result<Store, Trouble> {
     let path = options.path.as_path();
     look_at_header(path, known_path)?;
     folder::make_file(path)?;
     let sqlite = |error: rusqlite::Error| {
-        if is_corrupt(&error) || (known_path && is_logic_error(&error)) {
+        // Our statements are right and so was the file: what else SQLite says of one of ours comes of a changed byte.
+        if is_corrupt(&error) || (known_path && !is_of_the_machine(&error)) {
             Trouble::Corrupt(error.to_string())
         } else {
             Trouble::Refused(OpenError::Sqlite { path: path.to_owned(), message: error.to_string() })
@@ -111,12 +105,19 @@ fn file(options: &SqliteOptions, known_path: bool, whole: bool) -> Result<Store,
         return Err(OpenError::Unusable { path: path.to_owned(), source }.into());
     }
     check_owner(&conn, path, known_path).map_err(sqlite)??;
+    // SQLite reads a file whose header names a format of a later time, and would refuse the first write.
+    if conn.is_readonly("main").map_err(sqlite)? {
+        return Err(Trouble::Corrupt("the header names a format that is only read".into()));
+    }
     settings(&conn, path).map_err(sqlite)??;
     // A statement counts as interrupted or not; only what was found counts here.
     if let Some(what) = checkup::look(&conn, path, whole).map_err(sqlite)? {
         return Err(Trouble::Corrupt(what));
     }
     schema::migrate(&mut conn, schema::MIGRATIONS).map_err(sqlite)?;
+    if !schema::has_all_of_today(&conn).map_err(sqlite)? {
+        return Err(Trouble::Corrupt("a table or an index is not the one that was made".into()));
+    }
     crate::fail_point::hit("open.migrated");
     folder::sync_folder(folder::parent(path))
         .map_err(|source| OpenError::Unusable { path: path.to_owned(), source })?;

@@ -14,7 +14,7 @@ use crate::{
     domain::entry::{Actor, AuditEvent},
     ports::{Clock, DAMAGE, damage_settled},
 };
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params, types::Value};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, types::Value};
 use std::{collections::BTreeSet, path::Path};
 
 /// Rows that one transaction copies.
@@ -165,10 +165,13 @@ fn document_with_parts(
 
 /// A document that failed its checksum: only its names are kept, so that they stay taken.
 fn claim(conn: &Connection, store: &mut Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
-    let read: rusqlite::Result<[Value; 4]> = conn
-        .prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?")
-        .and_then(|mut s| s.query_row([damage.seq], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?])));
-    let [id, key_hash, key, state] = read.unwrap_or([Value::Null, Value::Null, Value::Null, Value::Null]);
+    // Each that can be read: a key that is no text any more must not cost the id.
+    let read = conn.prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?").and_then(
+        |mut s| {
+            s.query_row([damage.seq], |r| Ok([0, 1, 2, 3].map(|column| r.get(column).unwrap_or(Value::Null))))
+        },
+    );
+    let [id, key_hash, key, state] = read.unwrap_or([const { Value::Null }; 4]);
     let inserted = store
         .conn
         .prepare_cached(
@@ -191,6 +194,27 @@ fn claim(conn: &Connection, store: &mut Store, damage: Damage, saved: &mut Saved
     Ok(())
 }
 
+/// A line of the audit as its columns take it.
+struct AuditLine {
+    at: i64,
+    subject: Value,
+    action: String,
+    actor: String,
+    detail: String,
+}
+
+impl AuditLine {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            at: row.get(1)?,
+            subject: row.get(2)?,
+            action: row.get(3)?,
+            actor: row.get(4)?,
+            detail: row.get(5)?,
+        })
+    }
+}
+
 fn audit(
     conn: &Connection,
     order: &str,
@@ -203,15 +227,15 @@ fn audit(
     let Ok(mut rows) = statement.query([]) else { return Ok(()) };
     begin(store)?;
     while let Ok(Some(found)) = rows.next() {
-        let line = || -> rusqlite::Result<(i64, [Value; 5])> {
-            let values = [found.get(1)?, found.get(2)?, found.get(3)?, found.get(4)?, found.get(5)?];
-            Ok((found.get(0)?, values))
-        };
-        let Ok((seq, values)) = line() else { break };
+        let Ok(seq) = found.get(0) else { break };
         if !seen.insert(seq) {
             break;
         }
-        audit_line(&store.conn, seq, &values, saved)?;
+        match AuditLine::read(found) {
+            Ok(line) => audit_line(&store.conn, seq, &line, saved)?,
+            // It rotted so far that it fits no column.
+            Err(_) => saved.audit_lost += 1,
+        }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
             begin(store)?;
@@ -225,7 +249,7 @@ fn audit(
 fn audit_line(
     conn: &Connection,
     seq: i64,
-    [at, subject, action, actor, detail]: &[Value; 5],
+    AuditLine { at, subject, action, actor, detail }: &AuditLine,
     saved: &mut Saved,
 ) -> rusqlite::Result<()> {
     const SAME: &str = "at IS ?2 AND subject IS ?3 AND action IS ?4 AND actor IS ?5 AND detail IS ?6";
@@ -249,7 +273,7 @@ fn audit_line(
         )?
         .execute(params![(!is_taken).then_some(seq), at, subject, action, actor, detail])?;
     saved.audit += written as u64;
-    // What rotted so far that it fits no column.
+    // One that tells of nothing: its subject rotted to no value.
     saved.audit_lost += u64::from(written == 0);
     Ok(())
 }

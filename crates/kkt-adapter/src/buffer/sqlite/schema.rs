@@ -26,15 +26,28 @@ pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
     conn.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Whether the tables and indexes are exactly those of today's migrations, whatever `user_version` says.
-pub(super) fn is_of_today(conn: &Connection) -> rusqlite::Result<bool> {
-    let statements = |conn: &Connection| -> rusqlite::Result<BTreeSet<String>> {
-        let mut query = conn.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
-        query.query_map([], |row| row.get(0))?.collect()
-    };
+/// Tables and indexes as SQLite keeps them: their names and the statements that made them.
+type Statements = BTreeSet<(String, String, String)>;
+
+fn statements(conn: &Connection) -> rusqlite::Result<Statements> {
+    let mut query = conn.prepare("SELECT name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}
+
+fn statements_of_today() -> rusqlite::Result<Statements> {
     let mut today = Connection::open_in_memory()?;
     migrate(&mut today, MIGRATIONS)?;
-    Ok(statements(conn)? == statements(&today)?)
+    statements(&today)
+}
+
+/// Whether the tables and indexes are exactly those of today's migrations, whatever `user_version` says.
+pub(super) fn is_of_today(conn: &Connection) -> rusqlite::Result<bool> {
+    Ok(statements(conn)? == statements_of_today()?)
+}
+
+/// Whether those of today's migrations are there, beside what a person may have added.
+pub(super) fn has_all_of_today(conn: &Connection) -> rusqlite::Result<bool> {
+    Ok(statements(conn)?.is_superset(&statements_of_today()?))
 }
 
 /// Applies what is missing.

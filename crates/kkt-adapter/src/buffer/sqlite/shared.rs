@@ -37,8 +37,10 @@ pub(super) struct Shared {
 impl Shared {
     /// Fail-stop: nothing is acknowledged from here on.
     pub(super) fn fail(&self, error: &rusqlite::Error) -> BufferError {
-        // After an I/O error, a failed sync above all, nobody knows what is on the disk.
-        let check = is_corrupt(error) || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+        // After an I/O error, a failed sync above all, nobody knows what is on the disk. A name that an index has and its
+        // table has not fails a write too, and no look that is bounded in time finds it.
+        let check =
+            !is_of_the_machine(error) || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
         self.fail_text(error.to_string(), check)
     }
 
@@ -128,4 +130,29 @@ pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
                 | InvalidColumnType(..)
                 | Utf8Error(..)
         )
+}
+
+/// Whether an error tells of the machine and not of the file: who may open it, a full disk or memory, somebody else's
+/// lock. Mending the file would not mend it.
+pub(super) fn is_of_the_machine(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    let Some(failure) = error.sqlite_error() else { return false };
+    match failure.code {
+        Code::SystemIoFailure => !is_corrupt(error),
+        // The file was opened for writing: that SQLite then finds it read-only is a number in its header.
+        Code::ReadOnly => failure.extended_code != ffi::SQLITE_READONLY,
+        code => matches!(
+            code,
+            Code::PermissionDenied
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::OutOfMemory
+                | Code::OperationInterrupted
+                | Code::DiskFull
+                | Code::CannotOpen
+                | Code::FileLockingProtocolFailed
+                | Code::NoLargeFileSupport
+                | Code::AuthorizationForStatementDenied
+        ),
+    }
 }
