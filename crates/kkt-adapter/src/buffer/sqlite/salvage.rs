@@ -1,12 +1,14 @@
 //! What can be read of a damaged database is copied into the new one, from both ends of each table towards the
 //! damage. Runs to its end before the store serves; if it is cut, the next start begins it again (documents
-//! that are there already are passed over).
+//! that are there already are passed over). What the new file refuses is left in the old one: it keeps nobody from
+//! selling (promise P8).
 
 use super::{
     aside, folder, header, open,
     options::{OpenError, SqliteOptions},
     read,
     row::{self, Damage, Part, PartBytes, select},
+    shared::is_of_the_machine,
     store::{Fault, Store},
 };
 use crate::{
@@ -33,8 +35,21 @@ struct Saved {
 pub(super) fn all(options: &SqliteOptions, mut store: Store, clock: &dyn Clock) -> Result<Store, OpenError> {
     for old in folder::to_be_salvaged(&options.path)? {
         store.now = clock.wall();
-        let saved = one(options, &old, &mut store)
-            .map_err(|error| OpenError::Sqlite { path: options.path.clone(), message: error.to_string() })?;
+        let refused = |error: rusqlite::Error| OpenError::Sqlite {
+            path: options.path.clone(),
+            message: error.to_string(),
+        };
+        let saved = match one(options, &old, &mut store) {
+            Err(error) if !is_of_the_machine(&error) => {
+                // It would fail at each start: the shop sells without the rest of it, which stays in the old file.
+                tracing::error!(old = %old.display(), %error, "copying the damaged database ended early");
+                // Without a transaction there is nothing to roll back.
+                let _ = store.conn.execute_batch("ROLLBACK");
+                store = Store::load(store.conn).map_err(refused)?;
+                Saved::default()
+            }
+            saved => saved.map_err(refused)?,
+        };
         let left_at = folder::end_salvage(&options.path, &old)?;
         tracing::error!(
             documents = saved.documents,
@@ -114,7 +129,13 @@ fn documents(
             break;
         }
         match read {
-            Ok((seq, document)) => document_with_parts(conn, store, seq, &document, saved)?,
+            Ok((seq, document)) => match document_with_parts(conn, store, seq, &document, saved) {
+                Err(error) if !is_of_the_machine(&error) => {
+                    tracing::error!(row = seq, %error, "a document of the damaged database cannot be copied");
+                    claim(conn, store, Damage { seq, part: Part::Document }, saved)?;
+                }
+                copied => copied?,
+            },
             Err(damage) => claim(conn, store, damage, saved)?,
         }
         if seen.len().is_multiple_of(SLICE) {
@@ -231,10 +252,10 @@ fn audit(
         if !seen.insert(seq) {
             break;
         }
-        match AuditLine::read(found) {
-            Ok(line) => audit_line(&store.conn, seq, &line, saved)?,
-            // It rotted so far that it fits no column.
-            Err(_) => saved.audit_lost += 1,
+        // One that rotted so far that it fits no column is lost.
+        match AuditLine::read(found).and_then(|line| audit_line(&store.conn, seq, &line, saved)) {
+            Err(error) if !is_of_the_machine(&error) => saved.audit_lost += 1,
+            copied => copied?,
         }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
