@@ -11,4 +11,5 @@ mod fixture;
 mod model;
 mod opening;
 mod released;
+mod rot;
 mod storage;
