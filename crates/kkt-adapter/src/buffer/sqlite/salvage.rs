@@ -6,6 +6,7 @@ use super::{
     aside, folder, header, open,
     options::{OpenError, SqliteOptions},
     read,
+    rescue::Rescue,
     row::{self, Damage, Part, PartBytes, select},
     store::{Fault, SEQ_MAX, Store},
 };
@@ -65,9 +66,9 @@ fn one(options: &SqliteOptions, old: &Path, store: &mut Store) -> rusqlite::Resu
     for order in ["ASC", "DESC"] {
         audit(&conn, order, store, &mut lines, &mut saved)?;
     }
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut rescue) = (BTreeSet::new(), Rescue::new(&conn));
     for order in ["ASC", "DESC"] {
-        documents(&conn, order, store, &mut seen, &mut saved)?;
+        documents(&conn, order, store, &mut seen, &mut rescue, &mut saved)?;
     }
     set_aside_before(&conn, store, &mut saved)?;
     last_fds(&conn, store);
@@ -99,6 +100,7 @@ fn documents(
     order: &str,
     store: &mut Store,
     seen: &mut BTreeSet<i64>,
+    rescue: &mut Rescue,
     saved: &mut Saved,
 ) -> rusqlite::Result<()> {
     let query = format!("{} NOT INDEXED ORDER BY d.seq {order}", select!(; "FROM documents d"));
@@ -116,7 +118,10 @@ fn documents(
         }
         match read {
             Ok((seq, document)) => document_with_parts(conn, store, seq, &document, saved)?,
-            Err(damage) => claim(conn, store, damage, saved)?,
+            Err(damage) => match rescue.document(conn, damage.seq) {
+                Some(document) => document_with_parts(conn, store, damage.seq, &document, saved)?,
+                None => claim(conn, store, damage, saved)?,
+            },
         }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
@@ -236,7 +241,14 @@ fn set_aside_before(conn: &Connection, store: &mut Store, saved: &mut Saved) -> 
     while let Ok(Some(found)) = rows.next() {
         let (Ok(seq), Ok(part)) = (found.get::<_, i64>(0), found.get::<_, String>(1)) else { continue };
         let claim = Claim::read(found, 2, found.get(6).unwrap_or_default());
+        let is_whole = || {
+            let sql = "SELECT 1 FROM documents WHERE id = ?";
+            store.conn.prepare_cached(sql).and_then(|mut s| s.exists([&claim.id]))
+        };
         if part == Part::Document.as_str() {
+            if is_whole()? {
+                continue;
+            }
             saved.damaged += u64::from(claim.store(&store.conn, seq)?);
         } else if [Part::Body, Part::Wire].iter().any(|known| known.as_str() == part) {
             let Claim { id, key_hash, key, state, found_at } = claim;
