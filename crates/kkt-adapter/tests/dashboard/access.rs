@@ -142,7 +142,8 @@ fn files_are_kept_by_the_browser_and_asked_for_by_their_tag() {
 fn who_has_not_logged_in_sees_that_nothing_here_is_fiscal_and_no_more() {
     let shop = guarded();
     let chrome = Chrome::start();
-    for (language, words) in [("en", "no legal force"), ("ru", "не имеют юридической силы")] {
+    for (language, words) in [("en", "no legal force"), ("ru", "не имеют юридической силы")]
+    {
         let page = chrome.open(&shop.url, language);
         page.until("the form", "!document.getElementById('login').hidden");
         let banner = page.text("#not-fiscal");
