@@ -60,7 +60,8 @@ impl Tally {
 
     /// Adds documents to a column.
     pub(crate) fn add(&mut self, column: Column, count: u64) {
-        *self.column(column) += count;
+        let sum = self.column(column);
+        *sum = sum.saturating_add(count);
     }
 
     /// Moves one document from one column to another.
@@ -70,7 +71,7 @@ impl Tally {
             *count = count.saturating_sub(1);
         }
         if let Some(to) = to {
-            *self.column(to) += 1;
+            self.add(to, 1);
         }
     }
 }
@@ -95,12 +96,17 @@ impl Books {
     /// Starts from stored figures.
     pub(crate) fn add(&mut self, pos_id: PosId, tally: Tally) {
         let Tally { counts, resolved } = tally;
-        self.total.counts.unprinted += counts.unprinted;
-        self.total.counts.pending += counts.pending;
-        self.total.counts.synced += counts.synced;
-        self.total.counts.dead += counts.dead;
-        self.total.counts.cancelled += counts.cancelled;
-        self.total.resolved += resolved;
+        // Figures that rotted may have any size; they are counted anew.
+        for (column, count) in [
+            (Column::Unprinted, counts.unprinted),
+            (Column::Pending, counts.pending),
+            (Column::Synced, counts.synced),
+            (Column::Dead, counts.dead),
+            (Column::Cancelled, counts.cancelled),
+            (Column::Resolved, resolved),
+        ] {
+            self.total.add(column, count);
+        }
         Arc::make_mut(&mut self.per_pos).insert(pos_id, counts);
     }
 
@@ -124,7 +130,8 @@ impl Books {
 
     /// Rows that take up a place: unprinted, pending and dead; a dead letter that a person closed does not.
     pub(crate) fn unsettled(&self) -> u64 {
-        self.total.counts.unprinted + self.total.counts.pending + self.total.counts.dead
+        let Counts { unprinted, pending, dead, .. } = self.total.counts;
+        unprinted.saturating_add(pending).saturating_add(dead)
     }
 
     /// Over all tills.

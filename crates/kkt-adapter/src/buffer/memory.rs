@@ -269,7 +269,7 @@ impl World {
         moves.push(Move { pos_id: row.document.pos_id.clone(), from, to: Some(Column::of(&row.document)) });
         if let Some(wire) = changed.wire {
             row.wire = Some(wire);
-            if let Some(fd) = row.document.fd() {
+            if let Some(fd) = row.document.fd().filter(|fd| *fd <= rules::FD_MAX) {
                 let device = row.document.device.clone();
                 let last = self.last_fd.entry(device).or_default();
                 *last = (*last).max(fd);

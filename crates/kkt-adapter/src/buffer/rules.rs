@@ -42,6 +42,10 @@ pub(crate) struct Document {
 /// What the audit calls the taking of a document; the other lines bear the names of the steps.
 pub(crate) const ACCEPTED: &str = "accepted";
 
+/// The highest ФД number that counts as a device's last one: a ФН holds some 250,000 documents. An emulated ФН goes on from
+/// there, and after a number at the end of the range it could print nothing for ever.
+pub(crate) const FD_MAX: u32 = u32::MAX / 2;
+
 /// What a change leaves to be stored beside the document.
 #[derive(Debug)]
 pub(crate) struct Changed {

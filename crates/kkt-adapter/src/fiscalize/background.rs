@@ -142,7 +142,7 @@ impl Room {
     }
 
     /// Prints what waits, in the order of acceptance, a document at a time: sales come in between. Stops at the
-    /// first that is not printed.
+    /// first that is not printed, which is noted.
     async fn print_backlog(self: &Arc<Self>, device: &Arc<Device>) -> Result<(), Refusal> {
         if !device.take_backlog() {
             return Ok(());
@@ -168,10 +168,8 @@ impl Room {
                     continue;
                 }
                 let bench = self.lock(device).await.ok_or(Refusal::Busy)?;
-                if let Ended::Kept(refusal) | Ended::Waiting(refusal) =
-                    self.print(bench, device, &job, false).await?
-                {
-                    return Err(refusal);
+                if let Ended::Kept(_) | Ended::Waiting(_) = self.print(bench, device, &job, false).await? {
+                    return Ok(());
                 }
             }
             cursor = page.next;

@@ -190,7 +190,7 @@ impl Room {
                 message: String::new(),
                 replayed: false,
             }),
-            Ended::Kept(refusal) | Ended::Waiting(refusal) => Err(kkt(refusal)),
+            Ended::Kept(refusal) | Ended::Waiting(refusal) => Err(kkt(self.note(&device, refusal))),
             Ended::Changed => {
                 let shift = self.shift_of(&mut bench, &device).await.map_err(kkt)?;
                 refuse_shift(kind, shift.state)?;

@@ -59,7 +59,7 @@ pub enum Outcome {
     Unsettled(String),
 }
 
-/// How a try to print ended.
+/// How a try to print ended. [`Room::print`] has noted the refusal; who makes a shift document notes it.
 #[derive(Debug)]
 pub enum Ended {
     /// On paper, and durable.
@@ -119,7 +119,10 @@ impl Room {
                     crate::fail_point::hit("print.queued");
                     bench.last_write.clone_from(&write);
                     drop(bench);
-                    return self.conclude(device, job, outcome, write).await;
+                    return Ok(match self.conclude(device, job, outcome, write).await? {
+                        Ended::Kept(refusal) => Ended::Kept(self.note(device, refusal)),
+                        ended => ended,
+                    });
                 }
                 "смена закрыта / the shift is closed"
             } else {
@@ -262,7 +265,7 @@ impl Room {
     }
 
     /// Waits until the change is durable and says how the try ended. The document is safe, so its till is never told that
-    /// nothing was stored: it may hold the paper in its hands.
+    /// nothing was stored: it may hold the paper in its hands. A refusal is not noted yet.
     pub(super) async fn conclude(
         self: &Arc<Self>,
         device: &Device,
@@ -278,7 +281,7 @@ impl Room {
                     return Ok(Ended::Changed);
                 }
                 Err(BufferError::Full { reason, .. }) => {
-                    return Ok(Ended::Kept(self.note(device, Refusal::Unwritten(job.id, reason))));
+                    return Ok(Ended::Kept(Refusal::Unwritten(job.id, reason)));
                 }
                 Err(error) => return Err(error),
             }
@@ -309,7 +312,7 @@ impl Room {
             }
             Outcome::Unsettled(why) => Refusal::Unsettled(why),
         };
-        Ok(Ended::Kept(self.note(device, refusal)))
+        Ok(Ended::Kept(refusal))
     }
 
     /// Tells the log, and people who watch, where a document stands now; its change is durable.
@@ -319,7 +322,7 @@ impl Room {
         self.observer.event(Event::Document { id: job.id, pos_id, device, state });
     }
 
-    /// Takes note of a refusal in the device's view and plans the next try.
+    /// Takes note of a refusal in the device's view and plans the next try: once each, since every note doubles the pause.
     pub(super) fn note(&self, device: &Device, refusal: Refusal) -> Refusal {
         let now = Instant::now();
         if !matches!(refusal, Refusal::Busy) {

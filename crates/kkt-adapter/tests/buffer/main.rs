@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bytes;
 mod commits;
 mod conformance;
 mod crash;
@@ -10,4 +11,5 @@ mod fixture;
 mod model;
 mod opening;
 mod released;
+mod rot;
 mod storage;

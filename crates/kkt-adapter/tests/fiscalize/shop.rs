@@ -117,11 +117,15 @@ impl Shop {
 
     /// Over the buffer in memory, whose writes can be held back and refused.
     pub async fn in_memory(folder: &Path) -> (Self, Arc<MemoryBuffer>) {
+        Self::in_memory_with(folder, options()).await
+    }
+
+    pub async fn in_memory_with(folder: &Path, options: Options) -> (Self, Arc<MemoryBuffer>) {
         let clock = clock();
         let memory = Arc::new(MemoryBuffer::new(1_000, clock.clone()));
         let fleet = fleet(folder, &clock);
         let devices = fleet.clone();
-        let shop = Self::joined(clock, Arc::default(), memory.clone(), fleet, devices, options()).await;
+        let shop = Self::joined(clock, Arc::default(), memory.clone(), fleet, devices, options).await;
         shop.till.start();
         (shop, memory)
     }

@@ -44,6 +44,35 @@ async fn a_sale_that_prints_brings_the_waiting_ones_at_once_whatever_the_pause()
     shop.assert_sound(POS).await;
 }
 
+// A failure doubles the pause once, whether a receipt or its shift is refused.
+#[tokio::test(start_paused = true)]
+async fn a_device_in_trouble_is_tried_again_after_one_two_four_and_eight_seconds() {
+    let patient = Options {
+        retry_first: Duration::from_secs(1),
+        retry_max: Duration::from_secs(3_600),
+        tick: Duration::from_millis(100),
+        ..options()
+    };
+    for warm in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (shop, _) = Shop::in_memory_with(folder.path(), patient.clone()).await;
+        if warm {
+            shop.printed("before", rouble()).await;
+        }
+        shop.fault(POS, Faults::none().with(Fault::PaperOut));
+        let tries = async || {
+            let lines = shop.buffer.audit(None, 1_000).await.unwrap();
+            lines.iter().filter(|line| line.action == "not_printed").count()
+        };
+        let before = tries().await;
+        shop.buffered("a", rouble()).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        // At once, and 1, 3, 7 and 15 s later; what does not get as far as the receipt is written of its shift.
+        let made = tries().await - before;
+        assert_eq!(made, if warm { 5 } else { 6 }, "warm: {warm}");
+    }
+}
+
 #[tokio::test]
 async fn a_device_that_hangs_costs_a_receipt_its_time_out_and_no_second_printout() {
     let folder = tempfile::tempdir().unwrap();

@@ -47,11 +47,12 @@ impl Store {
                 tally.counts.unprinted,
             ),
             (rows(&[State::Printed]), tally.counts.pending),
-            (rows(&[State::Dead]), tally.counts.dead + tally.resolved),
+            (rows(&[State::Dead]), tally.counts.dead.saturating_add(tally.resolved)),
             (rows(&[State::Cancelled]), tally.counts.cancelled),
         ];
         // Damaged rows stay in their indexes and are out of the figures.
-        Ok(pairs.iter().map(|(rows, figure)| rows.abs_diff(*figure)).sum::<u64>() <= self.damaged)
+        Ok(pairs.iter().map(|(rows, figure)| rows.abs_diff(*figure)).fold(0, u64::saturating_add)
+            <= self.damaged)
     }
 
     /// Counts every row; its own transaction.

@@ -3,11 +3,17 @@
 
 use super::store::Fault;
 use crate::{
-    buffer::books::{Books, Column, Tally},
+    buffer::{
+        books::{Books, Column, Tally},
+        rules::FD_MAX,
+    },
     ports::Counts,
 };
-use rusqlite::{Connection, params};
-use std::collections::HashMap;
+use rusqlite::{Connection, Error, params};
+use std::{collections::HashMap, ops::RangeInclusive};
+
+/// No file has more of them, so a higher number is a rotten one; and there is always a next one.
+const N_MAX: i64 = u32::MAX as i64;
 
 /// One row of `names`.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +24,10 @@ struct Name {
     last_fd: Option<u32>,
     tally: Tally,
     dirty: bool,
+}
+
+fn in_range(column: usize, number: i64, range: RangeInclusive<i64>) -> rusqlite::Result<i64> {
+    if range.contains(&number) { Ok(number) } else { Err(Error::IntegralValueOutOfRange(column, number)) }
 }
 
 /// All of them. As many as tills and devices ever named: thousands, not millions.
@@ -32,6 +42,9 @@ pub(super) struct Names {
 
 impl Names {
     /// Reads them all.
+    ///
+    /// # Errors
+    /// SQLite's; [`Error::IntegralValueOutOfRange`] if a number is one that this program never wrote.
     pub(super) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         let mut names = Self { next_n: 1, ..Self::default() };
         let mut statement = conn.prepare(
@@ -48,13 +61,16 @@ impl Names {
                 cancelled: count(10)?,
             };
             let name = Name {
-                n: row.get(0)?,
+                n: in_range(0, row.get(0)?, 1..=N_MAX)?,
                 till: row.get(2)?,
                 device: row.get(3)?,
                 last_fd: row.get(4)?,
                 tally: Tally { counts, resolved: count(9)? },
                 dirty: false,
             };
+            if let Some(fd) = name.last_fd {
+                in_range(4, i64::from(fd), 0..=i64::from(FD_MAX))?;
+            }
             names.next_n = names.next_n.max(name.n + 1);
             names.by_name.insert(row.get(1)?, name);
         }
@@ -106,9 +122,12 @@ impl Names {
         self.entry(pos_id).tally.shift(from, to);
     }
 
-    /// Raises the highest ФД number of a device.
+    /// Raises the highest ФД number of a device; not to one that no ФН comes to.
     pub(super) fn raise_fd(&mut self, device: &str, fd: u32) {
         let name = self.entry(device);
+        if fd > FD_MAX {
+            return;
+        }
         name.last_fd = name.last_fd.max(Some(fd));
     }
 

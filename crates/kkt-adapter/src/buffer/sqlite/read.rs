@@ -8,7 +8,7 @@ use super::{
 use crate::{
     buffer::rules::Document,
     domain::{
-        document::Outgoing,
+        document::{DocumentKind, Outgoing},
         entry::{Actor, AuditEvent, Entry},
         ids::{DeviceId, ReceiptId},
         lifecycle::State,
@@ -17,7 +17,7 @@ use crate::{
     ports::{BufferError, ListFilter, ListPage, Lookup, NEXT_BYTES, Oldest},
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, types::ValueRef};
 use uuid::Uuid;
 
 /// The column `printed_at` of [`select`].
@@ -114,6 +114,25 @@ pub(super) fn find(conn: &Connection, by: &Lookup, damage: &mut Vec<Damage>) -> 
     }
 }
 
+/// The row of a document. That it is in the file and not in the index of ids is damage of the file, which must not pass for
+/// «no such document»: a start that pages through what waits would fail on it for ever.
+pub(super) fn seq_of(conn: &Connection, id: ReceiptId) -> rusqlite::Result<Option<i64>> {
+    let seq = conn
+        .prepare_cached("SELECT seq FROM documents WHERE id = ?")?
+        .query_row([id.0.as_bytes()], |row| row.get(0))
+        .optional()?;
+    if seq.is_none()
+        && conn
+            .prepare_cached("SELECT 1 FROM documents NOT INDEXED WHERE id = ?")?
+            .exists([id.0.as_bytes()])?
+    {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        let what = format!("document {id} is not in the index of ids");
+        return Err(rusqlite::Error::SqliteFailure(code, Some(what)));
+    }
+    Ok(seq)
+}
+
 /// A page of documents in the order of acceptance.
 pub(super) fn list(
     conn: &Connection,
@@ -122,12 +141,7 @@ pub(super) fn list(
 ) -> Result<ListPage, Fault> {
     let limit = filter.limit.clamp(1, 1_000);
     let after = match filter.cursor {
-        Some(cursor) => Some(
-            conn.prepare_cached("SELECT seq FROM documents WHERE id = ?")?
-                .query_row([cursor.0.as_bytes()], |row| row.get::<_, i64>(0))
-                .optional()?
-                .ok_or(Fault::Rule(BufferError::NotFound))?,
-        ),
+        Some(cursor) => Some(seq_of(conn, cursor)?.ok_or(Fault::Rule(BufferError::NotFound))?),
         None => None,
     };
     let sql = list_sql(filter);
@@ -157,12 +171,14 @@ pub(super) fn list(
             page.next = page.entries.last().map(|entry| entry.id);
             break;
         }
+        // Without its body it cannot be printed: whoever asks what to print must not see it.
+        let to_print = filter.state == Some(State::Buffered);
+        let needs_body = to_print && document.kind == DocumentKind::Receipt;
         match body(conn, seq, document.id)? {
+            Ok(None) if needs_body => damage.push(Damage { seq, part: Part::Body }),
             Ok(receipt) => page.entries.push(document.into_entry(receipt)),
             Err(bad) => {
                 damage.push(bad);
-                // Without its body it cannot be printed: whoever asks what to print must not see it.
-                let to_print = filter.state.is_some_and(|state| state == State::Buffered);
                 if !to_print {
                     page.entries.push(document.into_entry(None));
                 }
@@ -235,8 +251,10 @@ pub(super) fn next(
     limit: usize,
     damage: &mut Vec<Damage>,
 ) -> Result<Vec<Outgoing>, Fault> {
-    let sql = select!(", w.wire, w.checksum"; "FROM documents d INDEXED BY documents_lane \
-        LEFT JOIN wires w ON w.seq = d.seq \
+    // Bodies and wires have checksums of one form: a rotten schema that names the table of the one for the other is told by
+    // their being the same.
+    let sql = select!(", w.wire, w.checksum, w.wire IS b.body"; "FROM documents d INDEXED BY documents_lane \
+        LEFT JOIN wires w ON w.seq = d.seq LEFT JOIN bodies b ON b.seq = d.seq \
         WHERE d.state = 3 AND d.device = (SELECT n FROM names WHERE name = ?1) AND d.fd > ?2 ORDER BY d.fd");
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query(params![device.as_str(), after_fd.map_or(i64::MIN, i64::from)])?;
@@ -267,7 +285,7 @@ fn outgoing(found: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Outgoing, Dama
     else {
         return Ok(Err(damage));
     };
-    if row::part_checksum(document.id, &wire) != checksum {
+    if row::part_checksum(document.id, &wire) != checksum || found.get(MORE + 2)? {
         return Ok(Err(damage));
     }
     Ok(Ok(Outgoing {
@@ -359,19 +377,25 @@ pub(super) fn audit(
 ) -> Result<Vec<AuditEvent>, Fault> {
     let columns = "SELECT at, subject, action, actor, detail FROM audit";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    // No checksum covers a line: one that rotted must not hide the others.
     let line = |row: &rusqlite::Row<'_>| {
+        let text = |column| match row.get_ref(column)? {
+            ValueRef::Text(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+            _ => Ok::<_, rusqlite::Error>("?".to_owned()),
+        };
         let subject = match row.get_ref(1)? {
-            rusqlite::types::ValueRef::Blob(bytes) => {
+            ValueRef::Blob(bytes) => {
                 Uuid::from_slice(bytes).map_or_else(|_| "?".to_owned(), |id| id.to_string())
             }
-            other => other.as_str().unwrap_or("?").to_owned(),
+            _ => text(1)?,
         };
+        let at = row.get(0).ok().and_then(|at| Timestamp::from_microsecond(at).ok());
         Ok(AuditEvent {
-            at: Timestamp::from_microsecond(row.get(0)?).unwrap_or(Timestamp::UNIX_EPOCH),
+            at: at.unwrap_or(Timestamp::UNIX_EPOCH),
             subject,
-            action: row.get(2)?,
-            actor: Actor(row.get(3)?),
-            detail: row.get(4)?,
+            action: text(2)?,
+            actor: Actor(text(3)?),
+            detail: text(4)?,
         })
     };
     let lines: rusqlite::Result<Vec<_>> = match subject {

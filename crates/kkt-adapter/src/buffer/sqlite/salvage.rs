@@ -1,17 +1,22 @@
 //! What can be read of a damaged database is copied into the new one, from both ends of each table towards the
 //! damage. Runs to its end before the store serves; if it is cut, the next start begins it again (documents
-//! that are there already are passed over).
+//! that are there already are passed over). What the new file refuses is left in the old one: it keeps nobody from
+//! selling (promise P8).
 
 use super::{
     aside, folder, header, open,
     options::{OpenError, SqliteOptions},
     read,
     row::{self, Damage, Part, PartBytes, select},
-    store::{Fault, Store},
+    shared::is_of_the_machine,
+    store::{Fault, SEQ_MAX, Store},
 };
 use crate::{
     buffer::rules::Document,
-    domain::entry::{Actor, AuditEvent},
+    domain::{
+        entry::{Actor, AuditEvent},
+        receipt::Receipt,
+    },
     ports::{Clock, DAMAGE, damage_settled},
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, types::Value};
@@ -33,8 +38,21 @@ struct Saved {
 pub(super) fn all(options: &SqliteOptions, mut store: Store, clock: &dyn Clock) -> Result<Store, OpenError> {
     for old in folder::to_be_salvaged(&options.path)? {
         store.now = clock.wall();
-        let saved = one(options, &old, &mut store)
-            .map_err(|error| OpenError::Sqlite { path: options.path.clone(), message: error.to_string() })?;
+        let refused = |error: rusqlite::Error| OpenError::Sqlite {
+            path: options.path.clone(),
+            message: error.to_string(),
+        };
+        let saved = match one(options, &old, &mut store) {
+            Err(error) if !is_of_the_machine(&error) => {
+                // It would fail at each start: the shop sells without the rest of it, which stays in the old file.
+                tracing::error!(old = %old.display(), %error, "copying the damaged database ended early");
+                // Without a transaction there is nothing to roll back.
+                let _ = store.conn.execute_batch("ROLLBACK");
+                store = Store::load(store.conn).map_err(refused)?;
+                Saved::default()
+            }
+            saved => saved.map_err(refused)?,
+        };
         let left_at = folder::end_salvage(&options.path, &old)?;
         tracing::error!(
             documents = saved.documents,
@@ -69,6 +87,7 @@ fn one(options: &SqliteOptions, old: &Path, store: &mut Store) -> rusqlite::Resu
     for order in ["ASC", "DESC"] {
         documents(&conn, order, store, &mut seen, &mut saved)?;
     }
+    set_aside_before(&conn, store, &mut saved)?;
     last_fds(&conn, store);
     finish(store, old, &saved)?;
     Ok(saved)
@@ -114,7 +133,13 @@ fn documents(
             break;
         }
         match read {
-            Ok((seq, document)) => document_with_parts(conn, store, seq, &document, saved)?,
+            Ok((seq, document)) => match document_with_parts(conn, store, seq, &document, saved) {
+                Err(error) if !is_of_the_machine(&error) => {
+                    tracing::error!(row = seq, %error, "a document of the damaged database cannot be copied");
+                    claim(conn, store, Damage { seq, part: Part::Document }, saved)?;
+                }
+                copied => copied?,
+            },
             Err(damage) => claim(conn, store, damage, saved)?,
         }
         if seen.len().is_multiple_of(SLICE) {
@@ -141,7 +166,16 @@ fn document_with_parts(
     }
     // What cannot be read is lost like what does not fit its checksum.
     let part = |part| read::bytes(conn, part, seq, document.id).ok().and_then(Result::ok);
-    let (body, wire) = (part(Part::Body), part(Part::Wire));
+    let (mut body, mut wire) = (part(Part::Body), part(Part::Wire));
+    // Their checksums have one form: where the one table was read for the other, both are the same bytes.
+    if let (Some(Some(bytes)), Some(Some(also))) = (&body, &wire)
+        && bytes == also
+    {
+        let receipt = serde_json::from_slice::<Receipt>(bytes);
+        let lost =
+            if receipt.is_ok_and(|receipt| receipt.hash() == document.hash) { &mut wire } else { &mut body };
+        *lost = None;
+    }
     // No checksum covers the place in the lane; a ФД number that differs from it would be a rotten one.
     let place = conn
         .prepare_cached("SELECT fd FROM documents WHERE seq = ?")
@@ -152,7 +186,8 @@ fn document_with_parts(
         .or(document.fd().map(i64::from));
     let losses = [(body.is_none(), Part::Body), (wire.is_none(), Part::Wire)];
     let body = body.flatten().map(|bytes| PartBytes::new(document.id, bytes));
-    store.insert_row(Some(seq), document, body, wire.flatten().as_deref(), place).map_err(sql)?;
+    let seq = Some(seq).filter(|seq| *seq <= SEQ_MAX);
+    let seq = store.insert_row(seq, document, body, wire.flatten().as_deref(), place).map_err(sql)?;
     saved.documents += 1;
     for (lost, part) in losses {
         if lost {
@@ -163,35 +198,92 @@ fn document_with_parts(
     Ok(())
 }
 
-/// A document that failed its checksum: only its names are kept, so that they stay taken.
+/// What the old file knows of a document that failed its checksum: its names, which stay taken.
+struct Claim {
+    id: Value,
+    key_hash: Value,
+    key: Value,
+    state: Value,
+    found_at: i64,
+}
+
+impl Claim {
+    /// Its columns from `first` on, each that can be read: a key that is no text any more must not cost the id.
+    fn read(row: &Row<'_>, first: usize, found_at: i64) -> Self {
+        let [id, key_hash, key, state] =
+            [0, 1, 2, 3].map(|column| row.get(first + column).unwrap_or(Value::Null));
+        Self { id, key_hash, key, state, found_at }
+    }
+
+    /// Notes it under a number below zero: it has no row in the new file, whose next document gets the number that it had.
+    /// Says whether it is new there.
+    fn store(&self, conn: &Connection, seq: i64) -> rusqlite::Result<bool> {
+        const COLUMNS: &str = "INSERT OR IGNORE INTO damaged (part, id, key_hash, key, state, found_at, seq)";
+        let Self { id, key_hash, key, state, found_at } = self;
+        let number = seq.saturating_abs().saturating_neg();
+        let values = params![id, key_hash, key, state, found_at, number];
+        let under_its_number = conn
+            .prepare_cached(&format!("{COLUMNS} VALUES ('document', ?, ?, ?, ?, ?, ?)"))?
+            .execute(values)?;
+        if under_its_number > 0 {
+            return Ok(true);
+        }
+        // The number is taken by the same document, or by one of a file before.
+        const SAME: &str =
+            "SELECT 1 FROM damaged WHERE part = 'document' AND id IS ?1 AND key_hash IS ?2 AND key IS ?3";
+        if conn.prepare_cached(&format!("{SAME} AND seq = ?4"))?.exists(params![id, key_hash, key, number])? {
+            return Ok(false);
+        }
+        let elsewhere = conn
+            .prepare_cached(&format!(
+                "{COLUMNS} SELECT 'document', ?1, ?2, ?3, ?4, ?5, min(min(seq), ?6) - 1 FROM damaged \
+                 HAVING NOT EXISTS ({SAME})"
+            ))?
+            .execute(values)?;
+        Ok(elsewhere > 0)
+    }
+}
+
 fn claim(conn: &Connection, store: &mut Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
-    // Each that can be read: a key that is no text any more must not cost the id.
-    let read = conn.prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?").and_then(
-        |mut s| {
-            s.query_row([damage.seq], |r| Ok([0, 1, 2, 3].map(|column| r.get(column).unwrap_or(Value::Null))))
-        },
-    );
-    let [id, key_hash, key, state] = read.unwrap_or([const { Value::Null }; 4]);
-    let inserted = store
-        .conn
-        .prepare_cached(
-            "INSERT OR IGNORE INTO damaged (seq, part, id, key_hash, key, state, found_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            damage.seq,
-            damage.part.as_str(),
-            id,
-            key_hash,
-            key,
-            state,
-            store.now.as_microsecond()
-        ])?;
-    if inserted > 0 {
+    let found_at = store.now.as_microsecond();
+    let claim = conn
+        .prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?")
+        .and_then(|mut s| s.query_row([damage.seq], |row| Ok(Claim::read(row, 0, found_at))));
+    let claim = claim.unwrap_or_else(|_| {
+        let [id, key_hash, key, state] = [const { Value::Null }; 4];
+        Claim { id, key_hash, key, state, found_at }
+    });
+    if claim.store(&store.conn, damage.seq)? {
         saved.damaged += 1;
         store.record(&aside::line(&damage, store.now)).map_err(sql)?;
     }
     Ok(())
+}
+
+/// What was set aside before: of documents that an earlier salvage left no row, this is all that is known.
+fn set_aside_before(conn: &Connection, store: &mut Store, saved: &mut Saved) -> rusqlite::Result<()> {
+    let query = "SELECT seq, part, id, key_hash, key, state, found_at FROM damaged";
+    let Ok(mut statement) = conn.prepare(query) else { return Ok(()) };
+    let Ok(mut rows) = statement.query([]) else { return Ok(()) };
+    begin(store)?;
+    while let Ok(Some(found)) = rows.next() {
+        let (Ok(seq), Ok(part)) = (found.get::<_, i64>(0), found.get::<_, String>(1)) else { continue };
+        let claim = Claim::read(found, 2, found.get(6).unwrap_or_default());
+        if part == Part::Document.as_str() {
+            saved.damaged += u64::from(claim.store(&store.conn, seq)?);
+        } else if [Part::Body, Part::Wire].iter().any(|known| known.as_str() == part) {
+            let Claim { id, key_hash, key, state, found_at } = claim;
+            let copied = store
+                .conn
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO damaged (seq, part, id, key_hash, key, state, found_at) \
+                     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 FROM documents WHERE seq = ?1 AND id IS ?3",
+                )?
+                .execute(params![seq, part, id, key_hash, key, state, found_at])?;
+            saved.damaged += copied as u64;
+        }
+    }
+    commit(store)
 }
 
 /// A line of the audit as its columns take it.
@@ -231,10 +323,10 @@ fn audit(
         if !seen.insert(seq) {
             break;
         }
-        match AuditLine::read(found) {
-            Ok(line) => audit_line(&store.conn, seq, &line, saved)?,
-            // It rotted so far that it fits no column.
-            Err(_) => saved.audit_lost += 1,
+        // One that rotted so far that it fits no column is lost.
+        match AuditLine::read(found).and_then(|line| audit_line(&store.conn, seq, &line, saved)) {
+            Err(error) if !is_of_the_machine(&error) => saved.audit_lost += 1,
+            copied => copied?,
         }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
@@ -244,8 +336,8 @@ fn audit(
     commit(store)
 }
 
-/// Copies a line under its own number, or under the next one if another line has that. A line that is there already, from
-/// a salvage that was cut or from two files that share it, is passed over.
+/// Copies a line under its own number, or under the next one if another line has that or it is at its end. A line that is
+/// there already, from a salvage that was cut or from two files that share it, is passed over.
 fn audit_line(
     conn: &Connection,
     seq: i64,
@@ -258,9 +350,9 @@ fn audit_line(
         .prepare_cached(&format!("SELECT {SAME} FROM audit WHERE seq = ?1"))?
         .query_row(line, |row| row.get(0))
         .optional()?;
-    let is_taken = under_its_number.is_some();
+    let moves = under_its_number.is_some() || seq > SEQ_MAX;
     if under_its_number == Some(true)
-        || is_taken
+        || moves
             && conn
                 .prepare_cached(&format!("SELECT 1 FROM audit WHERE seq <> ?1 AND {SAME}"))?
                 .exists(line)?
@@ -271,7 +363,7 @@ fn audit_line(
         .prepare_cached(
             "INSERT OR IGNORE INTO audit (seq, at, subject, action, actor, detail) VALUES (?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![(!is_taken).then_some(seq), at, subject, action, actor, detail])?;
+        .execute(params![(!moves).then_some(seq), at, subject, action, actor, detail])?;
     saved.audit += written as u64;
     // One that tells of nothing: its subject rotted to no value.
     saved.audit_lost += u64::from(written == 0);

@@ -26,6 +26,10 @@ use uuid::Uuid;
 /// Documents being printed that are held in memory; those beyond it are read from the file.
 const PRINTING_MAX: usize = 1_024;
 
+/// The highest number of a row. SQLite gives the next row the next number, and after its last one any: then nothing would
+/// be in order any more.
+pub(super) const SEQ_MAX: i64 = i64::MAX / 2;
+
 /// Why a write was not done.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -82,7 +86,16 @@ impl ToSql for Subject<'_> {
 
 impl Store {
     /// Over an open, migrated file.
+    ///
+    /// # Errors
+    /// SQLite's; [`rusqlite::Error::IntegralValueOutOfRange`] if a number is one that this program never wrote.
     pub(super) fn load(conn: Connection) -> rusqlite::Result<Self> {
+        for highest in ["SELECT max(seq) FROM documents", "SELECT max(seq) FROM audit"] {
+            let seq: Option<i64> = conn.query_row(highest, [], |row| row.get(0))?;
+            if let Some(seq) = seq.filter(|seq| *seq > SEQ_MAX) {
+                return Err(rusqlite::Error::IntegralValueOutOfRange(0, seq));
+            }
+        }
         let names = Names::load(&conn)?;
         let damaged = conn.query_row("SELECT count(*) FROM damaged", [], |row| row.get::<_, i64>(0))?;
         Ok(Self {
@@ -232,8 +245,9 @@ impl Store {
             ])?;
         let seq = self.conn.last_insert_rowid();
         if let Some(body) = body {
+            // One that is there is of no document: its own was lost, or its number rotted.
             self.conn
-                .prepare_cached("INSERT INTO bodies (seq, body, checksum) VALUES (?, ?, ?)")?
+                .prepare_cached("INSERT OR REPLACE INTO bodies (seq, body, checksum) VALUES (?, ?, ?)")?
                 .execute(params![seq, body.bytes, body.checksum])?;
         }
         if let Some(wire) = wire {
@@ -281,7 +295,15 @@ impl Store {
     /// Makes durable what sends did.
     pub(super) fn settle(&mut self, outcomes: Vec<Settlement>) -> Result<(), Fault> {
         for Settlement { id, outcome } in outcomes {
-            let Some(Ok((seq, mut document))) = self.document(id)? else { continue };
+            let (seq, mut document) = match self.document(id)? {
+                Some(Ok(found)) => found,
+                Some(Err(_)) => continue,
+                // The lane had it from the file: if only its index lost it, it would be sent for ever.
+                None => {
+                    super::read::seq_of(&self.conn, id)?;
+                    continue;
+                }
+            };
             let before = Column::of(&document);
             match rules::settle(&mut document, outcome, self.now) {
                 Settled::Skipped => {}
