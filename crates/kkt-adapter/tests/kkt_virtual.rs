@@ -176,6 +176,95 @@ async fn numbers_never_fall_behind_what_the_buffer_knows() {
     assert_eq!(kkt.fiscalize(&sale, ReceiptId::new()).await.unwrap().fiscal_doc_number, 100);
 }
 
+/// Opens the shift if need be, sells, and answers the ФД number of the receipt.
+async fn sells(fleet: &VirtualFleet) -> Result<u32, KktError> {
+    let kkt = fleet.device(&device())?;
+    if matches!(kkt.shift().await?, ShiftState::Closed { .. }) {
+        kkt.open_shift(ReceiptId::new()).await?;
+    }
+    Ok(kkt.fiscalize(&receipt(ReceiptKind::Sale), ReceiptId::new()).await?.fiscal_doc_number)
+}
+
+// P8
+#[tokio::test]
+async fn whatever_is_left_of_the_journal_the_device_prints_and_uses_no_number_twice() {
+    type Ruin = fn(Vec<u8>) -> Vec<u8>;
+    let ruins: [(&str, Ruin, bool); 6] = [
+        ("empty", |_| Vec::new(), false),
+        ("a record and a half lost", |bytes| bytes[..bytes.len() - 120].to_vec(), false),
+        ("a byte too many in front", |bytes| [b"x", &*bytes].concat(), true),
+        ("zeros", |bytes| vec![0; bytes.len()], true),
+        (
+            "the last two records rotten",
+            |mut bytes| {
+                let end = bytes.len();
+                bytes[end - 160..].fill(0xA5);
+                bytes
+            },
+            true,
+        ),
+        (
+            "the last record rotten",
+            |mut bytes| {
+                *bytes.last_mut().unwrap() ^= 1;
+                bytes
+            },
+            false,
+        ),
+    ];
+    for (name, ruin, is_kept) in ruins {
+        let folder = tempfile::tempdir().unwrap();
+        let fleet = VirtualFleet::new(options(folder.path()), ManualClock::new()).unwrap();
+        let mut last = 0;
+        for _ in 0..10 {
+            last = sells(&fleet).await.unwrap();
+        }
+        let path = folder.path().join("virtual-kkt/POS-001/journal");
+        let ruined = ruin(std::fs::read(&path).unwrap());
+        std::fs::write(&path, &ruined).unwrap();
+        let fleet = VirtualFleet::new(options(folder.path()), ManualClock::new()).unwrap();
+        fleet.floor(&device(), last);
+        let next = sells(&fleet).await.unwrap();
+        assert!(next == last + 1 || next == last + 2, "{name}: {next} after {last}");
+        let kept = std::fs::read(path.with_extension("damaged")).ok();
+        assert_eq!(kept, is_kept.then_some(ruined), "{name}");
+    }
+}
+
+// P8: nothing is thrown away that a person may need; sales wait, and are printed without a restart.
+#[tokio::test]
+async fn what_stands_in_the_place_of_its_files_is_named_and_once_it_is_gone_the_device_prints() {
+    for (name, is_file) in [
+        ("virtual-kkt", false),
+        ("virtual-kkt/POS-001", false),
+        ("virtual-kkt/POS-001/journal", true),
+        ("virtual-kkt/POS-001/device.toml", true),
+        ("virtual-kkt/POS-001/faults.toml", true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let path = state.join(name);
+        let fleet = |state: &Path| VirtualFleet::new(options(state), ManualClock::new()).unwrap();
+        let last = sells(&fleet(&state)).await.unwrap();
+        let aside = folder.path().join("aside");
+        let was_there = std::fs::rename(&path, &aside).is_ok();
+        if is_file {
+            std::fs::create_dir(&path).unwrap();
+        } else {
+            std::fs::write(&path, "").unwrap();
+        }
+        let fleet = fleet(&state);
+        fleet.floor(&device(), last);
+        let error = sells(&fleet).await.unwrap_err().to_string();
+        assert!(error.contains(state.join("virtual-kkt/POS-001").to_str().unwrap()), "{name}: {error}");
+        let _ = std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path));
+        if was_there {
+            std::fs::rename(&aside, &path).unwrap();
+        }
+        assert_eq!(sells(&fleet).await.unwrap(), last + 1, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_same_key_twice_is_a_second_document_and_is_told() {
     let folder = tempfile::tempdir().unwrap();

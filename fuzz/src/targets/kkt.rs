@@ -4,7 +4,7 @@ use crate::house::{Still, identity};
 use kkt_adapter::{
     domain::{ids::ReceiptId, receipt::Receipt},
     kkt::virtual_kkt::{Faults, VirtualFleet, VirtualKkt, VirtualOptions},
-    ports::{Found, KktDriver as _, KktError, ShiftState},
+    ports::{Found, KktDriver as _, KktError, KktFleet as _, ShiftState},
 };
 use sha2::{Digest as _, Sha256};
 use std::{cell::RefCell, collections::BTreeSet, path::Path, sync::Arc};
@@ -41,13 +41,17 @@ fn in_folder(name: &str, bytes: &[u8], check: impl FnOnce(&Path, &Runtime)) {
     });
 }
 
-fn open(folder: &Path) -> Result<Arc<VirtualKkt>, KktError> {
+/// `floor`: the highest ФД number that the buffer knows.
+fn open(folder: &Path, floor: u32) -> Result<Arc<VirtualKkt>, KktError> {
     let fleet = VirtualFleet::new(VirtualOptions::new(folder.into(), identity()), Arc::new(Still))?;
-    fleet.device(&"POS-001".parse().expect("a device"))
+    let device = "POS-001".parse().expect("a device");
+    fleet.floor(&device, floor);
+    fleet.device(&device)
 }
 
 /// Bytes as the journal; the first byte's bits say which of the first records get a right checksum, which no fuzzer
-/// finds by itself. What opens goes on: the numbers grow, what was made is found, opening again changes nothing.
+/// finds by itself, and what the buffer knows. It opens and sells: the numbers grow past both, what was made is found,
+/// opening again changes nothing.
 pub fn journal(data: &[u8]) {
     let Some((right, data)) = data.split_first() else { return };
     let mut bytes = data.to_vec();
@@ -57,27 +61,48 @@ pub fn journal(data: &[u8]) {
             record[COVERED..].copy_from_slice(&sum[..8]);
         }
     }
+    let floor = u32::from(*right) << 8;
     in_folder("journal", &bytes, |folder, runtime| {
-        let kkt = open(folder).expect("a journal never keeps a device from opening");
+        let kkt = open(folder, floor).expect("a journal never keeps a device from opening");
         let before = kkt.ledger().expect("it reads");
-        let again = open(folder).expect("as before").ledger().expect("it reads");
+        let again = open(folder, floor).expect("as before").ledger().expect("it reads");
         assert_eq!(again, before, "opening changes nothing");
-        let key = ReceiptId(Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0001));
-        runtime.block_on(async {
-            let opened = match kkt.shift().await.expect("it tells its shift") {
-                ShiftState::Closed { .. } => kkt.open_shift(key).await,
-                ShiftState::Expired { .. } => kkt.close_shift(key).await,
-                ShiftState::Open { .. } => kkt.fiscalize(&a_receipt(), key).await,
-            };
-            // At the end of its numbers it may refuse, as a full ФН does.
-            let Ok(document) = opened else { return };
-            let last = before.last().map_or(0, |record| record.fd);
-            assert!(document.fiscal_doc_number > last, "{} after {last}", document.fiscal_doc_number);
-            assert_eq!(kkt.ledger().expect("it reads").len(), before.len() + 1);
-            let found = kkt.find(key).await.expect("it looks");
-            assert!(matches!(found, Found::Printed(found) if *found == document));
+        let last = before.last();
+        // At the end of its numbers it may refuse, as a full ФН does.
+        let is_full = last.is_some_and(|last| {
+            let numbers = [last.fd, last.shift, last.receipts];
+            numbers.into_iter().any(|number| number > u32::MAX - SALE_STEPS)
         });
+        let known = last.map_or(0, |last| last.fd).max(floor);
+        match runtime.block_on(sells(&kkt, known)) {
+            Ok(made) => assert_eq!(kkt.ledger().expect("it reads").len(), before.len() + made),
+            Err(error) => assert!(is_full, "P8: it opens and does not print: {error}"),
+        }
     });
+}
+
+/// Documents that a sale may need: the shift is closed, opened, then the receipt.
+const SALE_STEPS: u32 = 3;
+
+/// Sells, whatever the shift; answers how many documents that took. Each has the number after `known` or a higher one, and
+/// is found.
+async fn sells(kkt: &VirtualKkt, mut known: u32) -> Result<usize, KktError> {
+    for step in 1..=SALE_STEPS {
+        let key = ReceiptId(Uuid::from_u128(0x019a_0000_0000_7000_8000_0000_0000_0000 + u128::from(step)));
+        let (document, is_sold) = match kkt.shift().await? {
+            ShiftState::Closed { .. } => (kkt.open_shift(key).await?, false),
+            ShiftState::Expired { .. } => (kkt.close_shift(key).await?, false),
+            ShiftState::Open { .. } => (kkt.fiscalize(&a_receipt(), key).await?, true),
+        };
+        assert!(document.fiscal_doc_number > known, "{} after {known}", document.fiscal_doc_number);
+        known = document.fiscal_doc_number;
+        let found = kkt.find(key).await?;
+        assert!(matches!(found, Found::Printed(found) if *found == document));
+        if is_sold {
+            return Ok(step as usize);
+        }
+    }
+    panic!("P8: the shift does not open")
 }
 
 fn a_receipt() -> Receipt {
@@ -92,7 +117,7 @@ fn a_receipt() -> Receipt {
 pub fn faults(data: &[u8]) {
     let parsed = std::str::from_utf8(data).ok().map(Faults::parse);
     in_folder("faults.toml", data, |folder, runtime| {
-        let kkt = open(folder).expect("faults do not keep a device from opening");
+        let kkt = open(folder, 0).expect("faults do not keep a device from opening");
         let asked = runtime.block_on(async {
             // A fault may be to hang.
             timeout(Duration::ZERO, async { kkt.shift().await }).await
@@ -111,12 +136,13 @@ pub fn faults(data: &[u8]) {
     });
 }
 
-/// Text as the passport: a device of proper numbers, or words that say what to do; the file is never changed.
+/// Text as the passport: a device of proper numbers that sells, or words that say what to do; the file is never changed.
 pub fn passport(data: &[u8]) {
-    in_folder("device.toml", data, |folder, _| {
-        match open(folder) {
+    in_folder("device.toml", data, |folder, runtime| {
+        match open(folder, 0) {
             Ok(kkt) => {
-                assert!(kkt.fn_number().len() == 16 && kkt.fn_number().bytes().all(|b| b.is_ascii_digit()))
+                assert!(kkt.fn_number().len() == 16 && kkt.fn_number().bytes().all(|b| b.is_ascii_digit()));
+                runtime.block_on(sells(&kkt, 0)).expect("P8: it opens and does not print");
             }
             Err(error) => assert!(error.to_string().contains("device.toml"), "{error}"),
         }

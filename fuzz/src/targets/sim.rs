@@ -7,7 +7,11 @@ use ofd_sim::{
 use serde_json::Value;
 use std::{cell::RefCell, time::Duration};
 use tempfile::TempDir;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    runtime::{Builder, Runtime},
+};
 
 /// A plan, and after a line end documents to submit under it, one a line. A plan reads back as it shows; with dedup a
 /// key counts once whatever the plan.
@@ -43,7 +47,7 @@ thread_local! {
     ));
 }
 
-/// Any bytes as the state file: it starts, and starting once more finds the same.
+/// Any bytes as the state file: it starts, takes a document, and starting once more finds the same.
 pub fn journal(data: &[u8]) {
     PLACE.with_borrow(|(folder, runtime)| {
         let path = folder.path().join("state");
@@ -52,11 +56,36 @@ pub fn journal(data: &[u8]) {
             let open =
                 || Simulator::start(Options::default().state(&path)).expect("it starts whatever is there");
             let first = open();
+            for _ in 0..2 {
+                submit(&first).await;
+            }
             let ledger = first.ledger();
+            assert!(ledger.iter().any(|document| document.key == KEY && document.counted == 1));
             first.shutdown().await;
             let second = open();
             assert_eq!(second.ledger(), ledger, "opening changes nothing");
             second.shutdown().await;
         });
     });
+}
+
+const KEY: &str = "019a0000-0000-7000-8000-0000000000ff";
+
+async fn submit(simulator: &Simulator) {
+    let body = format!(
+        r#"{{"receipt_id":"{KEY}","document":"receipt","pos_id":"POS-001","fn_number":"9999000000000001",
+        "fiscal_doc_number":42,"total":1.00}}"#
+    );
+    let base = simulator.base_url();
+    let address = base.strip_prefix("http://").expect("it speaks plain HTTP");
+    let request = format!(
+        "POST /ofd/v1/receipt HTTP/1.1\r\nHost: {address}\r\nIdempotency-Key: {KEY}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 20") && answer.contains("accepted"), "{answer}");
 }

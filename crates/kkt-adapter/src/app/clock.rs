@@ -2,7 +2,7 @@
 
 use crate::ports::{Clock, Monotonic};
 use jiff::Timestamp;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// The machine's monotonic and wall clock.
 pub(super) struct SystemClock {
@@ -20,7 +20,10 @@ impl Clock for SystemClock {
         Monotonic(self.origin.elapsed())
     }
 
+    /// At the nearest end of what a stamp can be, if the machine's clock is set beyond it.
     fn wall(&self) -> Timestamp {
-        Timestamp::now()
+        let now = SystemTime::now();
+        let end = if now < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::try_from(now).unwrap_or(end)
     }
 }

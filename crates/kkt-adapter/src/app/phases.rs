@@ -117,14 +117,22 @@ async fn fleet(
 
 /// The embedded simulator, its ledger kept beside the buffer.
 fn simulator(config: &Config) -> anyhow::Result<Simulator> {
-    let options = || ofd_sim::Options::default().state(config.buffer.folder().join("ofd-sim.jsonl"));
-    match Simulator::start(options().listen(SIMULATOR_ADDRESS)) {
-        Ok(simulator) => Ok(simulator),
-        Err(error) => {
-            tracing::info!(%error, "the simulator takes a free port instead of {SIMULATOR_ADDRESS}");
-            Simulator::start(options()).context("cannot start the embedded OFD simulator")
-        }
-    }
+    let state = config.buffer.folder().join("ofd-sim.jsonl");
+    let with_state = || ofd_sim::Options::default().state(&state);
+    let started = Simulator::start(with_state().listen(SIMULATOR_ADDRESS)).or_else(|error| {
+        tracing::info!(%error, "the simulator takes a free port instead of {SIMULATOR_ADDRESS}");
+        Simulator::start(with_state())
+    });
+    started
+        .or_else(|error| match error {
+            // The shop must not stand still for what a simulator remembers.
+            ofd_sim::Error::State { .. } => {
+                tracing::error!(%error, "the simulator begins anew, and will have forgotten it after the next start");
+                Simulator::start(ofd_sim::Options::default())
+            }
+            other => Err(other),
+        })
+        .context("cannot start the embedded OFD simulator")
 }
 
 fn ofd(

@@ -64,9 +64,11 @@ pub(crate) enum Settled {
     Skipped,
 }
 
-/// Whole microseconds: what the storage keeps of a time.
+/// Whole microseconds: what the storage keeps of a time. Of the last second that there is jiff reads none back.
 pub(crate) fn stamp(at: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(at.as_microsecond()).expect("a timestamp's microseconds are in range")
+    Timestamp::from_microsecond(at.as_microsecond())
+        .or_else(|_| Timestamp::from_second(at.as_second()))
+        .expect("a timestamp's seconds are in range")
 }
 
 /// Takes a document in, as `accepted` or straight as `printing`, with its lines of the audit.

@@ -5,7 +5,7 @@ use crate::fixture::*;
 use kkt_adapter::{
     buffer::SqliteBuffer,
     domain::{
-        entry::{Actor, Change},
+        entry::{Actor, Change, NewEntry},
         ids::ReceiptId,
         lifecycle::State,
     },
@@ -163,6 +163,59 @@ fn the_key_of_a_damaged_document_stays_taken_however_often_the_file_is_repaired(
             buffer.close().await;
         });
     }
+}
+
+// P2, P1: a byte in the row of a till bears on all its documents, and each of them is whole.
+#[test]
+fn documents_that_lost_the_name_of_their_till_have_it_again_after_the_repair() {
+    let end = i64::MAX;
+    for what in [
+        format!("UPDATE names SET n = {end} WHERE name = 'POS-001'"),
+        format!("UPDATE names SET n = {end} - n"),
+        // The name itself, and a number that asks for the repair.
+        format!(
+            "UPDATE names SET name = 'POS-091' WHERE name = 'POS-001'; \
+                 UPDATE names SET n = {end} WHERE name = 'POS-002'"
+        ),
+        "DELETE FROM names; INSERT INTO names VALUES (-1, 'x', 0, 0, NULL, 0, 0, 0, 0, 0, 0)".to_owned(),
+        // A device that two tills share.
+        format!("UPDATE names SET n = {end} WHERE name = 'kkt-1'"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = filled(folder.path());
+        let shared = block_on(async {
+            let buffer = open(folder.path());
+            let new = NewEntry { device: device("kkt-1"), ..entry_of("POS-003", "shared") };
+            let id = print(&buffer, new, 7).await;
+            buffer.close().await;
+            id
+        });
+        rot(folder.path(), &what);
+        let buffer = open(folder.path());
+        block_on(async {
+            assert_eq!(lane(&buffer, "POS-001").await, (1..=COUNT).collect::<Vec<_>>(), "{what}");
+            for id in &ids {
+                let found = buffer.find(Lookup::Id(*id)).await.unwrap().unwrap();
+                assert_eq!((found.pos_id.as_str(), found.receipt.is_some()), ("POS-001", true), "{what}");
+            }
+            // Without any name of it, the device that is no till's is lost.
+            let names_it = !what.starts_with("DELETE");
+            assert_eq!(buffer.find(Lookup::Id(shared)).await.is_ok(), names_it, "{what}");
+            assert_eq!(buffer.stats().await.unwrap().damaged, u64::from(!names_it), "{what}");
+            assert_eq!(buffer.last_fd(&device("POS-001")).await.unwrap(), Some(COUNT), "{what}");
+        });
+    }
+}
+
+// P8
+#[test]
+fn a_folder_in_the_place_of_the_note_for_the_next_start_is_passed_over_and_statistics_make_no_newer_file() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path());
+    std::fs::create_dir(folder.path().join("buffer.db.check")).unwrap();
+    rot(folder.path(), "ANALYZE; PRAGMA user_version = 77");
+    let buffer = open(folder.path());
+    block_on(sells(&buffer, "next", COUNT + 1)).unwrap();
 }
 
 // P2: it can never be printed, so it is counted as damaged where a person sees it.

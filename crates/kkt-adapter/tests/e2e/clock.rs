@@ -173,3 +173,36 @@ async fn a_restart_ten_years_earlier_goes_on_with_numbers_order_and_dates() {
     adapter.until_delivered().await;
     assert_ledger_is_right(&sim, 3);
 }
+
+// P9: a battery that is flat, a year that was mistyped. Nothing that was stored under another clock keeps anybody from
+// selling, nor is it sold, numbered or sent twice.
+#[tokio::test]
+async fn the_shop_sells_on_in_1970_2106_and_9999_and_back_again() {
+    let sim = simulator().await;
+    let (wall, setup) = Wall::of(Setup::new(&sim.base_url()));
+    let (mut documents, mut last) = (0, (0, String::new()));
+    for date in ["+0", "@1970-01-01 00:00:05", "@2106-02-07 06:28:20", "@9999-12-31 23:59:50", "+0"] {
+        wall.set(date);
+        let adapter = setup.start();
+        for _ in 0..2 {
+            let sale = adapter.sell("POS-001").await;
+            assert_eq!(sale["status"], "printed", "{date}: {sale}");
+            let fiscal = &sale["fiscal_doc"];
+            let number = fiscal["fiscal_doc_number"].as_u64().unwrap();
+            let this = (number, fiscal["fiscal_datetime"].as_str().unwrap().to_owned());
+            assert!(this.0 > last.0 && this.1 >= last.1, "{date}: {this:?} after {last:?}");
+            last = this;
+            // A sale may need a shift, whose document is taken after it.
+            let listed = adapter.get("/v1/kkt/receipts?limit=5").await;
+            let listed = listed["receipts"].as_array().unwrap();
+            let newest = listed.iter().find(|row| row["document"] == "receipt").unwrap();
+            assert_eq!(newest["receipt_id"], sale["receipt_id"], "{date}: the newest first");
+        }
+        adapter.until_delivered().await;
+        documents = adapter.get("/v1/kkt/buffer/status").await["synced"].as_u64().unwrap() as usize;
+        let health = adapter.get("/v1/health").await;
+        assert_eq!(health["components"]["buffer"]["refuses"], serde_json::Value::Null, "{date}: {health}");
+        assert!(adapter.terminate().success(), "{date}");
+    }
+    assert_ledger_is_right(&sim, documents);
+}

@@ -132,6 +132,29 @@ async fn a_damaged_document_degrades_health_and_is_a_metric() {
     .await;
 }
 
+// P8: found by asking of each file what happens if something else lies there. A container makes a folder where it is told to
+// mount a file that does not exist.
+#[tokio::test]
+async fn what_the_emulated_parts_cannot_read_keeps_nobody_from_starting_and_selling() {
+    let setup = Setup::new("http://127.0.0.1:9");
+    let embedded = setup.with("KKT_OFD__KIND", "simulator").without("base_url");
+    let data = embedded.path().join("data");
+    std::fs::create_dir_all(data.join("ofd-sim.jsonl")).unwrap();
+    std::fs::write(data.join("virtual-kkt"), "").unwrap();
+    let adapter = embedded.start();
+    let (status, _, sold) = adapter.sell_as("POS-001", "a", "200.00").await.unwrap();
+    assert_eq!((status, &sold["status"]), (200, &json!("buffered")), "{sold}");
+    assert!(sold["message"].as_str().unwrap().contains("virtual-kkt"), "{sold}");
+    assert!(adapter.log().contains("the simulator begins anew"), "{}", adapter.log());
+    std::fs::remove_file(data.join("virtual-kkt")).unwrap();
+    until("it is printed once the file is gone", async || {
+        let (_, _, again) = adapter.sell_as("POS-001", "a", "200.00").await.unwrap();
+        (again["status"] == "printed").then_some(())
+    })
+    .await;
+    adapter.until_delivered().await;
+}
+
 // P8
 #[tokio::test]
 async fn a_database_that_was_set_aside_degrades_health_until_somebody_moves_it_away() {

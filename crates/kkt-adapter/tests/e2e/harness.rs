@@ -60,6 +60,13 @@ impl Setup {
         self
     }
 
+    /// Leaves a setting of the file out.
+    pub fn without(mut self, key: &str) -> Self {
+        let keeps = |line: &&str| !line.starts_with(key);
+        self.config = self.config.lines().filter(keeps).collect::<Vec<_>>().join("\n");
+        self
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }

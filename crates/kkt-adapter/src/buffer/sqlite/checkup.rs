@@ -23,7 +23,8 @@ pub(super) fn ask_for_full_check(path: &Path) {
 /// Whether the note asks for the full look, which is then counted as begun: once a start.
 pub(super) fn is_full_check_due(path: &Path) -> bool {
     let note = beside(path, FULL_CHECK);
-    if !note.exists() {
+    // A folder of that name, in which no start could be counted, is no note.
+    if !note.is_file() {
         return false;
     }
     // One that cannot be read, or not be written on a full disk, counts as a fresh one.

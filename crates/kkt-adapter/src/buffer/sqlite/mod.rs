@@ -42,6 +42,7 @@ mod options;
 mod pool;
 mod prune;
 mod read;
+mod rescue;
 mod row;
 mod salvage;
 mod schema;

@@ -7,6 +7,7 @@ use super::{
     aside, folder, header, open,
     options::{OpenError, SqliteOptions},
     read,
+    rescue::Rescue,
     row::{self, Damage, Part, PartBytes, select},
     shared::is_of_the_machine,
     store::{Fault, SEQ_MAX, Store},
@@ -83,9 +84,9 @@ fn one(options: &SqliteOptions, old: &Path, store: &mut Store) -> rusqlite::Resu
     for order in ["ASC", "DESC"] {
         audit(&conn, order, store, &mut lines, &mut saved)?;
     }
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut rescue) = (BTreeSet::new(), Rescue::new(&conn));
     for order in ["ASC", "DESC"] {
-        documents(&conn, order, store, &mut seen, &mut saved)?;
+        documents(&conn, order, store, &mut seen, &mut rescue, &mut saved)?;
     }
     set_aside_before(&conn, store, &mut saved)?;
     last_fds(&conn, store);
@@ -117,6 +118,7 @@ fn documents(
     order: &str,
     store: &mut Store,
     seen: &mut BTreeSet<i64>,
+    rescue: &mut Rescue,
     saved: &mut Saved,
 ) -> rusqlite::Result<()> {
     let query = format!("{} NOT INDEXED ORDER BY d.seq {order}", select!(; "FROM documents d"));
@@ -132,15 +134,20 @@ fn documents(
         if !seen.insert(seq) {
             break;
         }
-        match read {
-            Ok((seq, document)) => match document_with_parts(conn, store, seq, &document, saved) {
-                Err(error) if !is_of_the_machine(&error) => {
-                    tracing::error!(row = seq, %error, "a document of the damaged database cannot be copied");
-                    claim(conn, store, Damage { seq, part: Part::Document }, saved)?;
-                }
-                copied => copied?,
-            },
-            Err(damage) => claim(conn, store, damage, saved)?,
+        let document = match read {
+            Ok((_, document)) => Some(document),
+            Err(_) => rescue.document(conn, seq),
+        };
+        let copied = match document {
+            Some(document) => document_with_parts(conn, store, seq, &document, saved),
+            None => claim(conn, store, seq, saved),
+        };
+        match copied {
+            Err(error) if !is_of_the_machine(&error) => {
+                tracing::error!(row = seq, %error, "a document of the damaged database cannot be copied");
+                claim(conn, store, seq, saved)?;
+            }
+            copied => copied?,
         }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
@@ -244,17 +251,18 @@ impl Claim {
     }
 }
 
-fn claim(conn: &Connection, store: &mut Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
+fn claim(conn: &Connection, store: &mut Store, seq: i64, saved: &mut Saved) -> rusqlite::Result<()> {
     let found_at = store.now.as_microsecond();
     let claim = conn
         .prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?")
-        .and_then(|mut s| s.query_row([damage.seq], |row| Ok(Claim::read(row, 0, found_at))));
+        .and_then(|mut s| s.query_row([seq], |row| Ok(Claim::read(row, 0, found_at))));
     let claim = claim.unwrap_or_else(|_| {
         let [id, key_hash, key, state] = [const { Value::Null }; 4];
         Claim { id, key_hash, key, state, found_at }
     });
-    if claim.store(&store.conn, damage.seq)? {
+    if claim.store(&store.conn, seq)? {
         saved.damaged += 1;
+        let damage = Damage { seq, part: Part::Document };
         store.record(&aside::line(&damage, store.now)).map_err(sql)?;
     }
     Ok(())
@@ -269,7 +277,14 @@ fn set_aside_before(conn: &Connection, store: &mut Store, saved: &mut Saved) -> 
     while let Ok(Some(found)) = rows.next() {
         let (Ok(seq), Ok(part)) = (found.get::<_, i64>(0), found.get::<_, String>(1)) else { continue };
         let claim = Claim::read(found, 2, found.get(6).unwrap_or_default());
+        let is_whole = || {
+            let sql = "SELECT 1 FROM documents WHERE id = ?";
+            store.conn.prepare_cached(sql).and_then(|mut s| s.exists([&claim.id]))
+        };
         if part == Part::Document.as_str() {
+            if is_whole()? {
+                continue;
+            }
             saved.damaged += u64::from(claim.store(&store.conn, seq)?);
         } else if [Part::Body, Part::Wire].iter().any(|known| known.as_str() == part) {
             let Claim { id, key_hash, key, state, found_at } = claim;

@@ -26,11 +26,13 @@ pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
     conn.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Tables and indexes as SQLite keeps them: their names and the statements that made them.
+/// Tables and indexes as SQLite keeps them: their names and the statements that made them. Its own are none of a migration's.
 type Statements = BTreeSet<(String, String, String)>;
 
 fn statements(conn: &Connection) -> rusqlite::Result<Statements> {
-    let mut query = conn.prepare("SELECT name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let mut query = conn.prepare(
+        "SELECT name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'",
+    )?;
     query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 

@@ -172,7 +172,8 @@ pub fn fiscal_doc(record: &Record, passport: &Passport, identity: &Identity) -> 
 }
 
 fn civil(local: i64) -> DateTime {
-    TimeZone::UTC.to_datetime(Timestamp::from_second(local).unwrap_or_default())
+    let end = if local < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    TimeZone::UTC.to_datetime(Timestamp::from_second(local).unwrap_or(end))
 }
 
 /// The code on the receipt: time, sum, ФН, ФД, sign, and the kind of settlement (tag 1054: 1 приход, 2 возврат

@@ -11,7 +11,8 @@ use crate::{
 use jiff::tz::TimeZone;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -78,7 +79,7 @@ impl VirtualFleet {
     /// Takes note of the configured devices and of those whose state is in the folder; opens none.
     ///
     /// # Errors
-    /// [`KktError::Failed`] if two devices have one name or one till, or the folder cannot be read.
+    /// [`KktError::Failed`] if two devices have one name or one till.
     pub fn new(options: VirtualOptions, clock: Arc<dyn Clock>) -> Result<Self, KktError> {
         let mut by_pos = BTreeMap::new();
         let mut names = HashSet::new();
@@ -93,7 +94,7 @@ impl VirtualFleet {
                 }
             }
         }
-        names.extend(on_disk(&options)?);
+        names.extend(on_disk(&options.folder));
         let known = Mutex::new(Known { names, ..Known::default() });
         Ok(Self { options, by_pos, clock, known })
     }
@@ -150,21 +151,20 @@ fn folder_name(device: &DeviceId) -> String {
     }
 }
 
-fn on_disk(options: &VirtualOptions) -> Result<Vec<DeviceId>, KktError> {
-    let failed = |error| KktError::Failed(format!("{} cannot be read: {error}", options.folder.display()));
-    let entries = match std::fs::read_dir(&options.folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
+/// The devices whose state is in the folder. Where it cannot be read each device says so when it is used, and the adapter
+/// takes sales all the same.
+fn on_disk(folder: &Path) -> Vec<DeviceId> {
+    let entries: io::Result<Vec<_>> = std::fs::read_dir(folder).and_then(Iterator::collect);
+    let entries = match entries {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::error!(folder = %folder.display(), %error, "the state of the virtual KKTs cannot be read");
+            Vec::new()
+        }
+        entries => entries.unwrap_or_default(),
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        let name = name.to_string_lossy().replace("%2E", ".");
-        // What is no name of a device is none of ours.
-        names.extend(name.parse::<DeviceId>());
-    }
-    Ok(names)
+    let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().replace("%2E", ".");
+    // What is no name of a device is none of ours.
+    entries.into_iter().filter_map(|entry| name(entry).parse().ok()).collect()
 }
 
 impl KktFleet for VirtualFleet {

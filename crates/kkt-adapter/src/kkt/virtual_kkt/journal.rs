@@ -161,7 +161,8 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal, making it if there is none, and cuts what does not read at its end: a record torn by
-    /// a kill, or pages lost with the power. Answers the last whole record and the bytes that were cut.
+    /// a kill, or pages lost with the power; a journal that loses more than a record is copied to `journal.damaged`
+    /// before. Answers the last whole record and the bytes that were cut.
     ///
     /// # Errors
     /// The operating system's.
@@ -178,6 +179,15 @@ impl Journal {
             count -= 1;
         }
         let cut = length - count * RECORD as u64;
+        if cut > RECORD as u64 {
+            // More than a torn record: what is cut is kept for people, unless an earlier one lies there.
+            let aside = path.with_extension("damaged");
+            let _ = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(aside)
+                .and_then(|mut copy| io::copy(&mut File::open(path)?, &mut copy));
+        }
         if cut > 0 {
             file.set_len(count * RECORD as u64)?;
         }

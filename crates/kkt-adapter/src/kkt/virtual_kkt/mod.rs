@@ -37,9 +37,11 @@
 //! | what | then |
 //! |---|---|
 //! | last record torn or lost | cut at opening, logged; the numbers go on from the floor |
+//! | more than a record lost at the end | the same, and the journal as it was is kept as `journal.damaged` |
 //! | a record damaged in the middle | `find` of its key answers `Unknown` |
 //! | journal cannot be written (disk full) | `NotPrinted`, nothing of the record is left |
 //! | `device.toml` damaged | the device does not open; the error says what to do; others go on |
+//! | something else in the place of a file or of the folder | the device does not open or print and says why; it goes on once that is gone |
 //! | `faults.toml` malformed | `NotPrinted` or `Failed` with the fault and what is allowed |
 //! | the configured identity changes | documents found later carry the new one, the numbers stay |
 
