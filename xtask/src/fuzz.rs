@@ -208,6 +208,7 @@ struct Run {
 }
 
 /// From the clock: two runs differ, and that is all that is asked of it.
+#[expect(clippy::disallowed_methods, reason = "a seed, not a time")]
 fn random_seed() -> u32 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().max(1))
 }
