@@ -7,7 +7,7 @@ use kkt_adapter::{
         sqlite::{OpenError, export, stats, verify},
     },
     domain::{entry::Actor, lifecycle::State},
-    ports::{Buffer, Lookup, Silent, damage_settled},
+    ports::{Buffer, BufferError, Lookup, Silent, damage_settled},
 };
 use std::{
     fs,
@@ -407,6 +407,60 @@ fn a_salvage_that_was_cut_is_finished_by_the_next_start() {
         assert_eq!(count_found(&buffer, 30).await, 30, "a second copy changes nothing");
         assert_eq!(buffer.stats().await.unwrap().total.pending, 31);
     });
+}
+
+// P8: whatever the new file will not take of the old one
+#[test]
+fn a_document_that_the_new_file_refuses_costs_only_itself_and_its_key_stays_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("buffer.db");
+    filled(folder.path(), 20);
+    let old = tempfile::tempdir().unwrap();
+    for name in ["buffer.db", "buffer.db-wal"] {
+        fs::rename(folder.path().join(name), old.path().join(name)).unwrap();
+    }
+    drop(open(folder.path()));
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON documents WHEN NEW.key = 'key-7' \
+                   BEGIN SELECT RAISE(ABORT, 'never'); END";
+    conn.execute_batch(refusal).unwrap();
+    drop(conn);
+    for suffix in ["", "-wal"] {
+        let from = old.path().join(format!("buffer.db{suffix}"));
+        fs::rename(from, folder.path().join(format!("buffer.db.salvaging-20260101{suffix}"))).unwrap();
+    }
+    let buffer = open(folder.path());
+    block_on(async {
+        assert_eq!(count_found(&buffer, 20).await, 19);
+        let again = buffer.append(buffer.reserve().unwrap(), entry("key-7"), true).await;
+        assert!(matches!(again, Err(BufferError::Damaged(_))), "P4: never a second printout: {again:?}");
+        accept(&buffer, entry("the next sale")).await;
+    });
+}
+
+// P8: a copy that fails at its end would fail at every start
+#[test]
+fn a_salvage_that_cannot_end_is_left_and_the_shop_sells() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("buffer.db");
+    drop(open(folder.path()));
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON audit WHEN NEW.action = 'salvaged' \
+                   BEGIN SELECT RAISE(ABORT, 'never'); END";
+    conn.execute_batch(refusal).unwrap();
+    drop(conn);
+    let other = tempfile::tempdir().unwrap();
+    filled(other.path(), 20);
+    for suffix in ["", "-wal"] {
+        let from = other.path().join(format!("buffer.db{suffix}"));
+        fs::copy(from, folder.path().join(format!("buffer.db.salvaging-20260101{suffix}"))).unwrap();
+    }
+    let buffer = open(folder.path());
+    block_on(async {
+        assert_eq!(count_found(&buffer, 20).await, 20, "what was copied before serves");
+        accept(&buffer, entry("the next sale")).await;
+    });
+    assert_eq!(set_aside(folder.path()), ["buffer.db.damaged-20260101"], "the old file is kept");
 }
 
 // The audit is what a person decided, and why.

@@ -1,6 +1,7 @@
 //! What can be read of a damaged database is copied into the new one, from both ends of each table towards the
 //! damage. Runs to its end before the store serves; if it is cut, the next start begins it again (documents
-//! that are there already are passed over).
+//! that are there already are passed over). What the new file refuses is left in the old one: it keeps nobody from
+//! selling (promise P8).
 
 use super::{
     aside, folder, header, open,
@@ -8,11 +9,15 @@ use super::{
     read,
     rescue::Rescue,
     row::{self, Damage, Part, PartBytes, select},
+    shared::is_of_the_machine,
     store::{Fault, SEQ_MAX, Store},
 };
 use crate::{
     buffer::rules::Document,
-    domain::entry::{Actor, AuditEvent},
+    domain::{
+        entry::{Actor, AuditEvent},
+        receipt::Receipt,
+    },
     ports::{Clock, DAMAGE, damage_settled},
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, types::Value};
@@ -34,8 +39,21 @@ struct Saved {
 pub(super) fn all(options: &SqliteOptions, mut store: Store, clock: &dyn Clock) -> Result<Store, OpenError> {
     for old in folder::to_be_salvaged(&options.path)? {
         store.now = clock.wall();
-        let saved = one(options, &old, &mut store)
-            .map_err(|error| OpenError::Sqlite { path: options.path.clone(), message: error.to_string() })?;
+        let refused = |error: rusqlite::Error| OpenError::Sqlite {
+            path: options.path.clone(),
+            message: error.to_string(),
+        };
+        let saved = match one(options, &old, &mut store) {
+            Err(error) if !is_of_the_machine(&error) => {
+                // It would fail at each start: the shop sells without the rest of it, which stays in the old file.
+                tracing::error!(old = %old.display(), %error, "copying the damaged database ended early");
+                // Without a transaction there is nothing to roll back.
+                let _ = store.conn.execute_batch("ROLLBACK");
+                store = Store::load(store.conn).map_err(refused)?;
+                Saved::default()
+            }
+            saved => saved.map_err(refused)?,
+        };
         let left_at = folder::end_salvage(&options.path, &old)?;
         tracing::error!(
             documents = saved.documents,
@@ -116,12 +134,19 @@ fn documents(
         if !seen.insert(seq) {
             break;
         }
-        match read {
-            Ok((seq, document)) => document_with_parts(conn, store, seq, &document, saved)?,
-            Err(damage) => match rescue.document(conn, damage.seq) {
-                Some(document) => document_with_parts(conn, store, damage.seq, &document, saved)?,
-                None => claim(conn, store, damage, saved)?,
-            },
+        let whole = match read {
+            Ok((_, document)) => Some(document),
+            Err(_) => rescue.document(conn, seq),
+        };
+        match whole.map(|document| document_with_parts(conn, store, seq, &document, saved)).transpose() {
+            Ok(Some(())) => {}
+            Err(error) if is_of_the_machine(&error) => return Err(error),
+            left => {
+                if let Err(error) = left {
+                    tracing::error!(row = seq, %error, "a document of the damaged database cannot be copied");
+                }
+                claim(conn, store, Damage { seq, part: Part::Document }, saved)?;
+            }
         }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
@@ -147,7 +172,16 @@ fn document_with_parts(
     }
     // What cannot be read is lost like what does not fit its checksum.
     let part = |part| read::bytes(conn, part, seq, document.id).ok().and_then(Result::ok);
-    let (body, wire) = (part(Part::Body), part(Part::Wire));
+    let (mut body, mut wire) = (part(Part::Body), part(Part::Wire));
+    // Their checksums have one form: where the one table was read for the other, both are the same bytes.
+    if let (Some(Some(bytes)), Some(Some(also))) = (&body, &wire)
+        && bytes == also
+    {
+        let receipt = serde_json::from_slice::<Receipt>(bytes);
+        let lost =
+            if receipt.is_ok_and(|receipt| receipt.hash() == document.hash) { &mut wire } else { &mut body };
+        *lost = None;
+    }
     // No checksum covers the place in the lane; a ФД number that differs from it would be a rotten one.
     let place = conn
         .prepare_cached("SELECT fd FROM documents WHERE seq = ?")
@@ -302,10 +336,10 @@ fn audit(
         if !seen.insert(seq) {
             break;
         }
-        match AuditLine::read(found) {
-            Ok(line) => audit_line(&store.conn, seq, &line, saved)?,
-            // It rotted so far that it fits no column.
-            Err(_) => saved.audit_lost += 1,
+        // One that rotted so far that it fits no column is lost.
+        match AuditLine::read(found).and_then(|line| audit_line(&store.conn, seq, &line, saved)) {
+            Err(error) if !is_of_the_machine(&error) => saved.audit_lost += 1,
+            copied => copied?,
         }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
@@ -315,8 +349,8 @@ fn audit(
     commit(store)
 }
 
-/// Copies a line under its own number, or under the next one if another line has that or it is at its end. A line that is there already, from
-/// a salvage that was cut or from two files that share it, is passed over.
+/// Copies a line under its own number, or under the next one if another line has that or it is at its end. A line that is
+/// there already, from a salvage that was cut or from two files that share it, is passed over.
 fn audit_line(
     conn: &Connection,
     seq: i64,
