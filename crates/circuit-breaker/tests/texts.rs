@@ -26,6 +26,18 @@ fn an_error_of_the_call_shows_as_itself() {
     assert_eq!(error.into_inner().unwrap().kind(), std::io::ErrorKind::Other);
 }
 
+// B19c
+#[test]
+fn failures_in_a_row_are_named_in_the_singular_and_the_plural() {
+    for (threshold, text) in
+        [(1, "1 failure in a row (threshold 1)"), (2, "2 failures in a row (threshold 2)")]
+    {
+        let breaker = CircuitBreaker::builder().failure_threshold(threshold).build().unwrap();
+        (0..threshold).for_each(|_| breaker.try_acquire().unwrap().failure());
+        assert_eq!(breaker.explain().to_string(), text);
+    }
+}
+
 #[test]
 fn every_transition_has_its_reason_in_words() {
     let clock = ManualClock::new();

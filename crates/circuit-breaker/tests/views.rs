@@ -131,12 +131,25 @@ fn a_permit_can_be_ended_by_a_verdict() {
     breaker.try_acquire().unwrap().conclude(Verdict::Ignored);
     breaker.try_acquire().unwrap().conclude(Verdict::Success);
     let permit = breaker.try_acquire().unwrap();
-    assert_eq!(permit.generation(), breaker.snapshot().generation);
     permit.conclude(Verdict::failure().retry_after(SECOND * 90).cause("503"));
     let snapshot = breaker.snapshot();
     assert_eq!((snapshot.ignored, snapshot.successes, snapshot.failures), (1, 1, 1));
     assert_eq!(breaker.try_acquire().unwrap_err().retry_after(), SECOND * 90);
     assert_eq!(breaker.explain().cause.as_deref(), Some("503"));
+}
+
+// B11: who holds a permit can tell that its outcome will be late.
+#[test]
+fn a_permit_names_the_generation_that_granted_it() {
+    let breaker = breaker(&ManualClock::new());
+    for generation in 0..3 {
+        let permit = breaker.try_acquire().unwrap();
+        assert_eq!((permit.generation(), breaker.snapshot().generation), (generation, generation));
+        breaker.reset();
+        assert_eq!(permit.generation(), generation);
+        permit.success();
+        assert_eq!(breaker.snapshot().late, generation + 1);
+    }
 }
 
 /// A clock and a backoff function that are not unwind-safe, as most that hold a trait object are.

@@ -305,6 +305,21 @@ fn an_overdue_call_is_charged_once() {
     assert_eq!((breaker.snapshot().overdue, breaker.snapshot().consecutive_failures), (1, 0));
 }
 
+// B19a: starts are told apart by eighths of overdue_after.
+#[test]
+fn a_call_that_ended_is_not_taken_for_one_that_hangs_since_the_eighth_before() {
+    let clock = ManualClock::new();
+    let breaker =
+        CircuitBreaker::builder().overdue_after(Duration::from_secs(8)).clock(clock.clone()).build().unwrap();
+    let _hanging = breaker.try_acquire().unwrap();
+    clock.advance(Duration::from_secs(1));
+    breaker.try_acquire().unwrap().success();
+    clock.advance(Duration::from_secs(8));
+    assert_eq!(breaker.snapshot().overdue, 1, "late by at most an eighth");
+    clock.advance(Duration::from_secs(100));
+    assert_eq!(breaker.snapshot().overdue, 1, "the one that ended is not charged");
+}
+
 // B19a
 #[test]
 fn overdue_calls_are_slow_calls_where_there_is_a_slow_rule() {

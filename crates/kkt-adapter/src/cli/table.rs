@@ -3,8 +3,10 @@
 use super::colour;
 use serde_json::Value;
 
-/// Longest text in a cell, in characters.
-const CELL_MAX: usize = 80;
+/// Longest text in a cell, in characters: why the OFD fails stands at the end of a sentence.
+const CELL_MAX: usize = 160;
+/// Longest text of a field that has a line of its own, in characters.
+const FIELD_MAX: usize = 2_000;
 
 /// A column: its title, and the fields that hold it (`inner.field` of a nested one); the first that is there counts.
 pub(super) struct Column(pub &'static str, pub &'static [&'static str]);
@@ -51,8 +53,11 @@ fn aligned(rows: &[Value], columns: &[Column], colours: bool) -> String {
 
 /// The first of these fields that a row has, on one line.
 pub(super) fn cell(row: &Value, names: &[&str]) -> String {
-    let field = |name: &&str| name.split('.').try_fold(row, |value, part| value.get(part));
-    names.iter().filter_map(field).find(|value| !value.is_null()).map_or(String::new(), plain)
+    let text = |name: &str| {
+        let value = name.split('.').try_fold(row, |value, part| value.get(part))?;
+        (!value.is_null()).then(|| plain(name, value, CELL_MAX))
+    };
+    names.iter().find_map(|name| text(name)).unwrap_or_default()
 }
 
 /// Every field of an answer on a line of its own, nested ones with their path.
@@ -74,16 +79,27 @@ fn collect(lines: &mut Vec<(String, String)>, path: &str, value: &Value) {
                 .for_each(|(index, item)| collect(lines, &inner(&index.to_string()), item));
         }
         Value::Null => lines.push((path.to_owned(), "-".into())),
-        value => lines.push((path.to_owned(), plain(value))),
+        value => lines.push((path.to_owned(), plain(path, value, FIELD_MAX))),
     }
 }
 
-fn plain(value: &Value) -> String {
+fn plain(path: &str, value: &Value, max: usize) -> String {
     match value {
-        Value::String(text) => clean(text, CELL_MAX),
-        Value::Array(items) => clean(&items.iter().map(plain).collect::<Vec<_>>().join(", "), CELL_MAX),
-        other => clean(&other.to_string(), CELL_MAX),
+        Value::String(text) => to_the_second(path, text).unwrap_or_else(|| clean(text, max)),
+        Value::Array(items) => {
+            clean(&items.iter().map(|item| plain(path, item, max)).collect::<Vec<_>>().join(", "), max)
+        }
+        other => clean(&other.to_string(), max),
     }
+}
+
+/// A time as people read it; `None`: it is none. Keys of tills may look like times, so the name of the field counts.
+fn to_the_second(path: &str, text: &str) -> Option<String> {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let names_a_time = name.ends_with("_at")
+        || matches!(name, "since" | "forced_until" | "last_failure" | "last_state_change");
+    let time: jiff::Timestamp = names_a_time.then(|| text.parse().ok()).flatten()?;
+    Some(format!("{time:.0}"))
 }
 
 /// A text that does nothing to a terminal: no control characters, bounded.
@@ -111,6 +127,27 @@ mod tests {
         let coloured =
             expected.replace("OPEN", "\x1b[31mOPEN  \x1b[0m").replace("CLOSED", "\x1b[32mCLOSED\x1b[0m");
         assert_eq!(aligned(&rows, &columns, true), coloured);
+    }
+
+    #[test]
+    fn times_are_shown_to_the_second_and_keys_that_look_like_times_as_they_are() {
+        let row = json!({"since": "2026-11-26T18:11:20.529577001Z", "key": "2026-11-26T18:11:20.529Z",
+                         "printed_at": "2026-11-26T10:39:15Z", "resolved": {"at": null}});
+        assert_eq!(cell(&row, &["since"]), "2026-11-26T18:11:20Z");
+        assert_eq!(cell(&row, &["key"]), "2026-11-26T18:11:20.529Z");
+        assert_eq!(cell(&row, &["resolved.at", "printed_at"]), "2026-11-26T10:39:15Z");
+        assert!(fields(&row).contains("since        2026-11-26T18:11:20Z\n"), "{}", fields(&row));
+    }
+
+    #[test]
+    fn why_the_ofd_fails_is_not_cut_off() {
+        let why = "5 failures in a row (threshold 5): the OFD is not available: HTTP 503: the fault plan fails this call";
+        let row = json!({"key": "ofd", "reason": why});
+        assert!(aligned(std::slice::from_ref(&row), &[Column("WHY", &["reason"])], false).ends_with(why));
+        assert!(
+            fields(&json!({"reason": why.repeat(10)})).ends_with(why),
+            "one thing asked for is shown whole"
+        );
     }
 
     #[test]

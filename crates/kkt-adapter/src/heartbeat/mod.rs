@@ -18,7 +18,7 @@
 //! |---|---|
 //! | the ERP cannot be reached, answers too late, or anything but 2xx | a failure, counted; the next post goes out at its time |
 //! | a redirect | a failure: the token goes to the configured address and nowhere else |
-//! | the buffer cannot give its figures | the post goes out all the same, `buffer` is null |
+//! | the buffer cannot give its figures | the post goes out all the same, `buffer` is null; `refuses` stands beside it |
 //! | the adapter stops | the post on its way is dropped |
 
 mod link;
@@ -105,11 +105,13 @@ impl Heartbeat {
 
     async fn report(&self) -> Vec<u8> {
         let stats = self.ports.buffer.stats().await.ok();
+        let refuses = self.ports.buffer.health().refuses;
         let report = Report {
             name: &self.name,
             now: self.ports.clock.wall(),
             interval: self.interval,
             fiscal: self.ports.fiscal,
+            refuses: refuses.as_deref(),
             stats: stats.as_ref(),
             endpoint: &self.ports.breakers.endpoint(),
             breakers: &self.ports.breakers.breakers(),

@@ -18,6 +18,8 @@ pub struct Report<'a> {
     pub interval: Duration,
     /// Neither KKT nor OFD is emulated.
     pub fiscal: bool,
+    /// Why a new receipt would be refused now; `None`: it would be taken.
+    pub refuses: Option<&'a str>,
     /// `None`: the buffer could not give them.
     pub stats: Option<&'a Stats>,
     /// The endpoint's breaker.
@@ -36,6 +38,7 @@ impl Report<'_> {
             "timestamp": self.now.to_string(),
             "interval_seconds": self.interval.as_millis() as f64 / 1000.0,
             "fiscal": self.fiscal,
+            "refuses": self.refuses,
             "buffer": self.stats.map(|stats| self.buffer(stats)),
             "circuit_breaker": self.breaker(),
         });

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | a TLS handshake dripped or broken | the connection is closed, after `header_timeout` at the latest |
 //! | plain HTTP where TLS is spoken | 400 that says so, then the connection is closed |
+//! | what is no HTTP request, or its head over the limits | 400 or 431 from hyper, before there is a request: no body, no `X-Request-Id` |
 //! | headers dripped | the connection is closed after `header_timeout` |
 //! | body dripped | 408 after `body_timeout` |
 //! | body over 2 MiB | 413, read to a limit and thrown away so that the answer arrives |

@@ -29,7 +29,7 @@ pub async fn root(State(app): State<Shared>, request: Request) -> Result<Respons
     let accept =
         request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.split(',').any(|kind| kind.trim_start().starts_with("text/html")) {
-        return Ok(dashboard::page(request.headers()));
+        return Ok(dashboard::page(app.ports.fiscal(), request.headers()));
     }
     let bearer = access(request.extensions())?;
     bearer.enter(super::auth::Area::Read, request.method())?;

@@ -139,6 +139,29 @@ fn files_are_kept_by_the_browser_and_asked_for_by_their_tag() {
 }
 
 #[test]
+fn who_has_not_logged_in_sees_that_nothing_here_is_fiscal_and_no_more() {
+    let shop = guarded();
+    let chrome = Chrome::start();
+    for (language, words, role) in
+        [("en", "no legal force", "reader"), ("ru", "не имеют юридической силы", "только просмотр")]
+    {
+        let page = chrome.open(&shop.url, language);
+        page.until("the form", "!document.getElementById('login').hidden");
+        let banner = page.text("#not-fiscal");
+        assert!(banner.contains("НЕ ФИСКАЛЬНЫЙ · NOT FISCAL") && banner.contains(words), "{banner}");
+        assert_eq!(page.evaluate("document.getElementById('not-fiscal').checkVisibility()"), true);
+        assert_eq!(page.text("#version"), "", "what runs here is not for strangers");
+        assert_eq!(page.evaluate("document.getElementById('live').hidden"), true, "it waits for a person");
+        page.fill("#login-token", &token("eye"));
+        page.press("Enter");
+        page.until_ready();
+        assert_eq!(page.text("#who-name"), format!("eye ({role})"));
+        assert_eq!(page.evaluate("document.getElementById('live').hidden"), false);
+        page.assert_no_foreign_requests();
+    }
+}
+
+#[test]
 fn a_person_logs_in_at_the_page_and_out_again() {
     let shop = guarded();
     let chrome = Chrome::start();

@@ -79,6 +79,10 @@ impl Chrome {
     }
 
     fn call(&self, session: Option<&str>, method: &str, params: Value) -> Value {
+        self.try_call(session, method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_call(&self, session: Option<&str>, method: &str, params: Value) -> Result<Value, Value> {
         let id = self.calls.fetch_add(1, Ordering::Relaxed);
         let mut message = json!({ "id": id, "method": method, "params": params });
         if let Some(session) = session {
@@ -91,8 +95,8 @@ impl Chrome {
         let mut inbox = self.inbox.0.lock().unwrap();
         loop {
             if let Some(answer) = inbox.answers.remove(&id) {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].clone();
+                let error = &answer["error"];
+                return if error.is_null() { Ok(answer["result"].clone()) } else { Err(error.clone()) };
             }
             assert!(!inbox.ended, "chromium ended; is it installed? (`cargo xtask test --install`)");
             assert!(Instant::now() < deadline, "chromium does not answer {method}");
@@ -170,8 +174,9 @@ impl Page {
     pub fn until_by(&self, what: &str, expression: &str, deadline: Instant) {
         loop {
             let params = json!({ "expression": format!("Boolean({expression})"), "returnByValue": true });
-            let answer = self.call("Runtime.evaluate", params);
-            if answer["result"]["value"] == true {
+            // A page that is just leaving for another one has no answer.
+            let answer = self.chrome.try_call(Some(&self.session), "Runtime.evaluate", params);
+            if answer.is_ok_and(|answer| answer["result"]["value"] == true) {
                 return;
             }
             if Instant::now() >= deadline {

@@ -26,7 +26,8 @@ fn busy() -> Shop {
     shop
 }
 
-/// Pairs of visible elements with text or levers that lie over each other, and what sticks out to the right.
+/// Pairs of visible elements with text or levers that lie over each other, what sticks out to the right, and words of
+/// headings and levers that are broken in two.
 const FAULTS: &str = r"(() => {
   const faults = [];
   const wide = document.documentElement;
@@ -37,6 +38,15 @@ const FAULTS: &str = r"(() => {
   const boxes = all.map((e) => ({ e, r: e.getBoundingClientRect() })).filter(({ r }) => r.width > 1 && r.height > 1);
   const name = (e) => `${e.tagName}.${e.className?.baseVal ?? e.className} «${(e.textContent || e.value || '').trim().slice(0, 30)}»`;
   for (const { e, r } of boxes) if (!e.closest('.scroll') && r.right > wide.clientWidth + 1) faults.push(`${name(e)} sticks out: ${r.right}`);
+  for (const { e } of boxes.filter(({ e }) => e.matches('button:not(.link), h1, h2, h3, thead th, label'))) for (const node of e.childNodes) {
+    if (node.nodeType !== Node.TEXT_NODE) continue;
+    for (const word of node.data.matchAll(/[\p{L}\d]+/gu)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      if (range.getClientRects().length > 1) faults.push(`${name(e)}: «${word[0]}» is broken in two`);
+    }
+  }
   for (let i = 0; i < boxes.length; i++) for (let j = i + 1; j < boxes.length; j++) {
     const [a, b] = [boxes[i], boxes[j]];
     if (a.e.contains(b.e) || b.e.contains(a.e)) continue;
@@ -71,6 +81,11 @@ fn nothing_overlaps_or_sticks_out_from_360_to_1440_px() {
             assert_fits(&page, &format!("the dialog, {language}, {width} px"));
             page.press("Escape");
             page.until("closed", "!document.getElementById('act').open");
+            page.click("#receipts-body [data-control=open]");
+            page.until("the document", "document.getElementById('paper').open");
+            assert_fits(&page, &format!("a document, {language}, {width} px"));
+            page.click("#paper-close");
+            page.until("closed", "!document.getElementById('paper').open");
         }
         // The control: the check sees what lies over something.
         page.evaluate("document.getElementById('verdict-title').style.marginTop = '-200px'");

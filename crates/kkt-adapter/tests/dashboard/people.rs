@@ -101,7 +101,7 @@ fn a_person_decides_whether_a_document_was_printed() {
     page.until_ready();
     page.until("the question", "!document.getElementById('unknown').hidden");
     page.until_says("#causes", "waits for a decision");
-    page.until_says("#figures", "wait for a person's decision");
+    page.until_says("#figures", "a person must decide: see below");
     page.click("#unknown [data-action=printed]");
     page.fill("#act-fiscal_doc_number", "three");
     page.fill("#act-fiscal_sign", "1234567890");

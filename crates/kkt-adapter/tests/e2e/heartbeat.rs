@@ -95,6 +95,7 @@ async fn the_erp_gets_figures_and_states_and_its_trouble_shows_and_ends() {
         (&0.into(), &"POS-001".into())
     );
     assert!(body["buffer"]["synced"].as_u64() >= Some(1), "{body}");
+    assert_eq!(body["refuses"], Value::Null, "the shop can sell");
     assert!(!body.to_string().contains("Оправа"), "nothing of what was sold");
 
     erp.broken.store(true, SeqCst);
@@ -110,6 +111,24 @@ async fn the_erp_gets_figures_and_states_and_its_trouble_shows_and_ends() {
     })
     .await;
     assert!(!adapter.log().contains("a-secret-for-the-erp"));
+}
+
+// P7
+#[tokio::test]
+async fn the_erp_is_told_why_a_shop_can_take_no_receipts() {
+    let (sim, erp) = (simulator().await, Arc::new(Erp::default()));
+    let setup = Setup::new(&sim.base_url())
+        .with("KKT_HEARTBEAT__URL", &erp.start().await)
+        .with("KKT_HEARTBEAT__INTERVAL", "100ms")
+        .with("KKT_BUFFER__MIN_FREE_DISK", "1024TiB");
+    let adapter = setup.start();
+    let refuses = until("a beat that says so", async || {
+        let beats = erp.beats.lock().unwrap();
+        beats.last().and_then(|(_, body)| body["refuses"].as_str().map(str::to_owned))
+    })
+    .await;
+    assert!(refuses.contains("too little free disk space"), "{refuses}");
+    assert_eq!(adapter.get("/v1/health").await["components"]["buffer"]["refuses"], refuses.as_str());
 }
 
 #[tokio::test]

@@ -266,6 +266,35 @@ async fn two_receipts_of_one_key_are_both_delivered_and_the_second_is_named() {
     assert_eq!(answer["receipt_id"], first.to_string());
 }
 
+// The number on the paper is all that a support person has of it.
+#[tokio::test]
+async fn what_was_taken_over_is_found_by_the_number_on_its_paper() {
+    let sim = simulator().await;
+    let setup = Setup::new(&sim.base_url());
+    let old = Old::new(setup.path());
+    old.receipt("pending", "POS-001", (1, 0), &printed("first", "10.00", 4711));
+    old.receipt("pending", "POS-001", (2, 0), &printed("second", "20.00", 7));
+    let dead = old.receipt("failed", "POS-002", (3, 0), &printed("third", "30.00", 4711));
+    old.letter(dead, &printed("third", "30.00", 4711), None);
+    report(&setup, &old.stop(true), &[]);
+    // One of them rots: it must not keep the others from being found.
+    let rotten = old_id(2_000);
+    let conn = Connection::open(setup.path().join("data/buffer.db")).unwrap();
+    let spoil = "UPDATE documents SET fiscal = '{' WHERE id = ?";
+    assert_eq!(conn.execute(spoil, [rotten.as_bytes()]).unwrap(), 1);
+    drop(conn);
+    let adapter = setup.start();
+    let found = async |path: &str, list: &str| {
+        let page = adapter.get(path).await;
+        let keys = page[list].as_array().unwrap_or_else(|| panic!("{page}")).iter();
+        keys.map(|one| one["idempotency_key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("/v1/kkt/receipts?fd=4711", "receipts").await, ["third", "first"]);
+    assert_eq!(found("/v1/kkt/receipts?fd=4711&pos_id=POS-001", "receipts").await, ["first"]);
+    assert_eq!(found("/v1/kkt/dlq?fd=4711", "dead_letters").await, ["third"]);
+    assert_eq!(found("/v1/kkt/receipts?fd=4712", "receipts").await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn importing_twice_changes_nothing_and_a_dry_run_changes_nothing_at_all() {
     let sim = simulator().await;

@@ -224,7 +224,12 @@ pub(super) fn list_sql(filter: &ListFilter) -> String {
         ),
     }
     if filter.fd.is_some() {
-        sql.push_str(" AND d.fd = :fd");
+        // Of what came from elsewhere the column has its place in the lane, below zero, and the number is in its document.
+        // Damage there must not fail the page.
+        sql.push_str(
+            " AND CASE WHEN d.fd >= 0 THEN d.fd = :fd \
+             WHEN json_valid(d.fiscal) THEN d.fiscal ->> 'fiscal_doc_number' = :fd END",
+        );
     }
     if filter.device.is_some() {
         sql.push_str(&name("device", ":device"));

@@ -134,19 +134,20 @@ fn documents(
         if !seen.insert(seq) {
             break;
         }
-        let whole = match read {
+        let document = match read {
             Ok((_, document)) => Some(document),
             Err(_) => rescue.document(conn, seq),
         };
-        match whole.map(|document| document_with_parts(conn, store, seq, &document, saved)).transpose() {
-            Ok(Some(())) => {}
-            Err(error) if is_of_the_machine(&error) => return Err(error),
-            left => {
-                if let Err(error) = left {
-                    tracing::error!(row = seq, %error, "a document of the damaged database cannot be copied");
-                }
-                claim(conn, store, Damage { seq, part: Part::Document }, saved)?;
+        let copied = match document {
+            Some(document) => document_with_parts(conn, store, seq, &document, saved),
+            None => claim(conn, store, seq, saved),
+        };
+        match copied {
+            Err(error) if !is_of_the_machine(&error) => {
+                tracing::error!(row = seq, %error, "a document of the damaged database cannot be copied");
+                claim(conn, store, seq, saved)?;
             }
+            copied => copied?,
         }
         if seen.len().is_multiple_of(SLICE) {
             commit(store)?;
@@ -250,17 +251,18 @@ impl Claim {
     }
 }
 
-fn claim(conn: &Connection, store: &mut Store, damage: Damage, saved: &mut Saved) -> rusqlite::Result<()> {
+fn claim(conn: &Connection, store: &mut Store, seq: i64, saved: &mut Saved) -> rusqlite::Result<()> {
     let found_at = store.now.as_microsecond();
     let claim = conn
         .prepare_cached("SELECT id, key_hash, key, state FROM documents WHERE seq = ?")
-        .and_then(|mut s| s.query_row([damage.seq], |row| Ok(Claim::read(row, 0, found_at))));
+        .and_then(|mut s| s.query_row([seq], |row| Ok(Claim::read(row, 0, found_at))));
     let claim = claim.unwrap_or_else(|_| {
         let [id, key_hash, key, state] = [const { Value::Null }; 4];
         Claim { id, key_hash, key, state, found_at }
     });
-    if claim.store(&store.conn, damage.seq)? {
+    if claim.store(&store.conn, seq)? {
         saved.damaged += 1;
+        let damage = Damage { seq, part: Part::Document };
         store.record(&aside::line(&damage, store.now)).map_err(sql)?;
     }
     Ok(())

@@ -41,6 +41,7 @@ function render() {
   renderLink();
   if (!state.health) return;
   show($("board"), true);
+  show($("live"), true);
   show($("login"), false);
   show($("not-fiscal"), !state.health.fiscal);
   say($("version"), state.health.version);
@@ -91,17 +92,23 @@ function renderFeed() {
 function askForToken() {
   live.stop();
   show($("board"), false);
+  // Nothing is being connected to: the page waits for a person.
+  show($("live"), false);
   show($("lost"), false);
   show($("who"), false);
   show($("login"), true);
   $("login-token").focus();
 }
 
+function renderWho() {
+  const named = Boolean(state.session?.authenticated && state.session.tokens_required);
+  show($("who"), named);
+  say($("who-name"), named ? `${state.session.name} (${t(state.session.role)})` : "");
+}
+
 async function whoAmI() {
   state.session = await get("/v1/session");
-  const named = state.session.authenticated && state.session.tokens_required;
-  show($("who"), named);
-  say($("who-name"), named ? `${state.session.name} (${state.session.role})` : "");
+  renderWho();
   if (!state.session.authenticated) return askForToken();
   state.failure = null;
   live.start();
@@ -148,6 +155,7 @@ function translate() {
   $("search-status").replaceChildren(h("option", { value: "" }, t("anyStatus")), ...STATUSES.map((name) => h("option", { value: name }, status(name))));
   $("search-status").value = kept;
   say($("sync-result"), "");
+  renderWho();
   render();
 }
 

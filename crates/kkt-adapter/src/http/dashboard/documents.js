@@ -101,7 +101,7 @@ function facts(entry) {
     ["status", word(entry.state)], ["till", entry.pos_id], ["key", entry.idempotency_key], ["receiptId", entry.receipt_id], ["createdAt", clock(entry.created_at)],
     ["printedAt", entry.printed_at && clock(entry.printed_at)], ["syncedAt", entry.synced_at && clock(entry.synced_at)],
     ["closedAs", entry.resolved && `${clock(entry.resolved.at)}: ${entry.resolved.note}`],
-    ["fd", doc && String(doc.fiscal_doc_number)], ["sign", doc?.fiscal_sign], ["shift", doc && String(doc.shift_number)], ["lastError", entry.last_error && half(entry.last_error)],
+    ["fn", doc?.fn_number], ["fd", doc && String(doc.fiscal_doc_number)], ["sign", doc?.fiscal_sign], ["shift", doc && String(doc.shift_number)], ["lastError", entry.last_error && half(entry.last_error)],
   ];
   return h("dl", { class: "facts" }, rows.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, t(name)), h("dd", {}, value)]));
 }

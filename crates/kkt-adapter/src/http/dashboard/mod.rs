@@ -68,6 +68,13 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| File::new("", HTML, include_str!("index.html")));
 
+/// The page of an adapter that emulates something: its banner stands in the page itself, so that it is seen before
+/// logging in, and without the script.
+static PAGE_NOT_FISCAL: LazyLock<File> = LazyLock::new(|| {
+    let text = include_str!("index.html").replacen(r#"id="not-fiscal" hidden"#, r#"id="not-fiscal""#, 1);
+    File::new("", HTML, text)
+});
+
 static DOCS: LazyLock<File> = LazyLock::new(|| File::new("", HTML, include_str!("docs.html")));
 
 static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
@@ -92,8 +99,9 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
 });
 
 /// The page at `/`.
-pub fn page(headers: &HeaderMap) -> Response {
-    let mut response = PAGE.answer(headers);
+pub fn page(fiscal: bool, headers: &HeaderMap) -> Response {
+    let page = if fiscal { &PAGE } else { &PAGE_NOT_FISCAL };
+    let mut response = page.answer(headers);
     // The same address gives JSON to programs.
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response
@@ -113,4 +121,20 @@ pub fn asset_names() -> Vec<&'static str> {
 pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     let file = ASSETS.iter().find(|file| file.name == name);
     file.map(|file| file.answer(&headers)).ok_or_else(|| ApiError::not_found("no such file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_banner_stands_in_the_page_exactly_while_something_is_emulated() {
+        for (fiscal, hidden) in [(true, true), (false, false)] {
+            let body = page(fiscal, &HeaderMap::new()).into_body();
+            let text = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+            let text = std::str::from_utf8(&text).unwrap();
+            let (_, banner) = text.split_once(r#"id="not-fiscal""#).unwrap();
+            assert_eq!(banner.starts_with(" hidden>"), hidden, "fiscal: {fiscal}");
+        }
+    }
 }

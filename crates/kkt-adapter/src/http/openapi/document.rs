@@ -24,7 +24,8 @@ Answers have numbers with 2 decimals.
 - **Retries**: send a receipt again under the same `Idempotency-Key` whenever no answer came. It is printed once.
 - **Errors** have `detail` (what to do, in words; a list of fields for 422), `type` (for programs) and `request_id`. \
 A method that a path does not know is answered 405.
-- Every answer has the header `X-Request-Id`: the one of the request if it has 1 to 64 letters, digits, `.`, `_`, `-`.
+- Every answer has the header `X-Request-Id`: the one of the request if it has 1 to 64 letters, digits, `.`, `_`, `-`. \
+Only what is no HTTP request (400) or has too large a head (431) is answered without one, and without a body: there is no request yet.
 - A **change** (POST, DELETE) needs `Content-Type: application/json`, a `Host` that is a loopback name or configured, \
 and no foreign `Origin`. There is no CORS.
 - While the KKT or the OFD is emulated, `fiscal` is `false`: nothing of it is a legal receipt.";
