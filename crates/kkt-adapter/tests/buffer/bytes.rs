@@ -55,11 +55,8 @@ fn stored() -> Stored {
         buffer.close().await;
         ids
     });
-    let path = folder.path().join("buffer.db");
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    drop(conn);
-    Stored { bytes: fs::read(path).unwrap(), ids }
+    drop(checkpointed(folder.path()));
+    Stored { bytes: fs::read(folder.path().join("buffer.db")).unwrap(), ids }
 }
 
 fn key(n: usize) -> String {

@@ -12,7 +12,9 @@ use kkt_adapter::{
     },
     ports::{Appended, Buffer, Clock, Monotonic, Observer, Silent},
 };
+use rusqlite::Connection;
 use std::{
+    ops::Range,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -235,4 +237,18 @@ pub fn device(name: &str) -> DeviceId {
 
 pub async fn lane(buffer: &dyn Buffer, name: &str) -> Vec<u32> {
     buffer.next(&device(name), None, 100).await.unwrap().into_iter().map(|document| document.fd).collect()
+}
+
+/// Moves what the WAL of a stopped buffer holds into the file.
+pub fn checkpointed(folder: &Path) -> Connection {
+    let conn = Connection::open(folder.join("buffer.db")).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    conn
+}
+
+/// The bytes of the file in which the first page of a table or an index lies, all of it being in the file.
+pub fn root_page(folder: &Path, name: &str) -> Range<usize> {
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
+    let page: u32 = checkpointed(folder).query_row(sql, [name], |row| row.get(0)).unwrap();
+    (page as usize - 1) * 4_096..page as usize * 4_096
 }

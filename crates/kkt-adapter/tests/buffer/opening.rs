@@ -149,8 +149,7 @@ fn set_aside(folder: &Path) -> Vec<String> {
 /// Overwrites the page in which the table of documents has the given share of its rows.
 fn break_a_page(folder: &Path, share: (i64, i64)) {
     let path = folder.join("buffer.db");
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let conn = checkpointed(folder);
     let pages: Vec<i64> = conn
         .prepare("SELECT pageno FROM dbstat WHERE name = 'documents' AND pagetype = 'leaf' ORDER BY path")
         .unwrap()
@@ -250,9 +249,7 @@ fn whatever_is_left_of_the_file_the_start_succeeds() {
     for (name, ruin) in ruins {
         let folder = tempfile::tempdir().unwrap();
         filled(folder.path(), 20);
-        let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
-        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-        drop(conn);
+        drop(checkpointed(folder.path()));
         ruin(&folder.path().join("buffer.db"));
         for _ in 0..2 {
             let buffer = open(folder.path());
@@ -282,9 +279,7 @@ fn a_header_that_no_longer_names_us_is_damage_and_all_documents_are_saved() {
 fn whichever_byte_of_the_header_rots_all_documents_are_served() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path(), 20);
-    let conn = rusqlite::Connection::open(folder.path().join("buffer.db")).unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    drop(conn);
+    drop(checkpointed(folder.path()));
     let good = fs::read(folder.path().join("buffer.db")).unwrap();
     for at in 0..100 {
         for change in [0x01, 0xFF] {
@@ -363,15 +358,9 @@ fn a_till_whose_name_rotted_sells_again_after_one_restart() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path(), 20);
     let path = folder.path().join("buffer.db");
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    let page: u32 = conn
-        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'names'", [], |row| row.get(0))
-        .unwrap();
-    drop(conn);
+    let page = root_page(folder.path(), "names");
     let bytes = fs::read(&path).unwrap();
-    let from = (page as usize - 1) * 4_096;
-    let at = from + bytes[from..].windows(7).position(|window| window == b"POS-001").unwrap();
+    let at = page.start + bytes[page].windows(7).position(|window| window == b"POS-001").unwrap();
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(b"9", at as u64 + 6).unwrap();
     let sells = |buffer: &SqliteBuffer| {
@@ -409,26 +398,28 @@ fn a_salvage_that_was_cut_is_finished_by_the_next_start() {
     });
 }
 
+/// A store that refuses an insert, and beside it another one of twenty documents that waits to be copied into it.
+fn refusing_a_salvage(folder: &Path, table: &str, when: &str) {
+    drop(open(folder));
+    let conn = rusqlite::Connection::open(folder.join("buffer.db")).unwrap();
+    let refusal = format!(
+        "CREATE TRIGGER refusal BEFORE INSERT ON {table} WHEN {when} BEGIN SELECT RAISE(ABORT, 'never'); END"
+    );
+    conn.execute_batch(&refusal).unwrap();
+    drop(conn);
+    let other = tempfile::tempdir().unwrap();
+    filled(other.path(), 20);
+    for suffix in ["", "-wal"] {
+        let from = other.path().join(format!("buffer.db{suffix}"));
+        fs::copy(from, folder.join(format!("buffer.db.salvaging-20260101{suffix}"))).unwrap();
+    }
+}
+
 // P8: whatever the new file will not take of the old one
 #[test]
 fn a_document_that_the_new_file_refuses_costs_only_itself_and_its_key_stays_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("buffer.db");
-    filled(folder.path(), 20);
-    let old = tempfile::tempdir().unwrap();
-    for name in ["buffer.db", "buffer.db-wal"] {
-        fs::rename(folder.path().join(name), old.path().join(name)).unwrap();
-    }
-    drop(open(folder.path()));
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON documents WHEN NEW.key = 'key-7' \
-                   BEGIN SELECT RAISE(ABORT, 'never'); END";
-    conn.execute_batch(refusal).unwrap();
-    drop(conn);
-    for suffix in ["", "-wal"] {
-        let from = old.path().join(format!("buffer.db{suffix}"));
-        fs::rename(from, folder.path().join(format!("buffer.db.salvaging-20260101{suffix}"))).unwrap();
-    }
+    refusing_a_salvage(folder.path(), "documents", "NEW.key = 'key-7'");
     let buffer = open(folder.path());
     block_on(async {
         assert_eq!(count_found(&buffer, 20).await, 19);
@@ -442,25 +433,55 @@ fn a_document_that_the_new_file_refuses_costs_only_itself_and_its_key_stays_take
 #[test]
 fn a_salvage_that_cannot_end_is_left_and_the_shop_sells() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("buffer.db");
-    drop(open(folder.path()));
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON audit WHEN NEW.action = 'salvaged' \
-                   BEGIN SELECT RAISE(ABORT, 'never'); END";
-    conn.execute_batch(refusal).unwrap();
-    drop(conn);
-    let other = tempfile::tempdir().unwrap();
-    filled(other.path(), 20);
-    for suffix in ["", "-wal"] {
-        let from = other.path().join(format!("buffer.db{suffix}"));
-        fs::copy(from, folder.path().join(format!("buffer.db.salvaging-20260101{suffix}"))).unwrap();
-    }
+    refusing_a_salvage(folder.path(), "audit", "NEW.action = 'salvaged'");
     let buffer = open(folder.path());
     block_on(async {
         assert_eq!(count_found(&buffer, 20).await, 20, "what was copied before serves");
         accept(&buffer, entry("the next sale")).await;
     });
     assert_eq!(set_aside(folder.path()), ["buffer.db.damaged-20260101"], "the old file is kept");
+}
+
+/// The schema names the table `other` for `table`, as one changed byte does.
+fn misdirect(folder: &Path, table: &str, other: &str) {
+    let conn = rusqlite::Connection::open(folder.join("buffer.db")).unwrap();
+    conn.pragma_update(None, "writable_schema", true).unwrap();
+    let rot = "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = ?2) WHERE name = ?1";
+    assert_eq!(conn.execute(rot, [table, other]).unwrap(), 1);
+    // So that connections read it anew.
+    conn.pragma_update(None, "schema_version", 999).unwrap();
+}
+
+// P3: found by changing each byte in turn. Bodies and wires have checksums of one form.
+#[test]
+fn a_schema_that_names_the_bodies_table_for_the_wires_sends_no_body() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 3);
+    let buffer = open(folder.path());
+    assert_eq!(block_on(lane(&buffer, "POS-001")), [1, 2, 3]);
+    misdirect(folder.path(), "wires", "bodies");
+    assert_eq!(block_on(lane(&buffer, "POS-001")), [0; 0], "while it runs");
+    drop(buffer);
+    let buffer = open(folder.path());
+    assert_eq!(set_aside(folder.path()).len(), 1, "the start found it");
+    block_on(async {
+        assert_eq!(lane(&buffer, "POS-001").await, [0; 0], "after the repair");
+        assert_eq!(count_found(&buffer, 3).await, 3, "the bodies are whole");
+    });
+}
+
+// P2: the other way round everything that the OFD needs is whole
+#[test]
+fn a_schema_that_names_the_wires_table_for_the_bodies_keeps_nothing_from_the_ofd() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 3);
+    misdirect(folder.path(), "bodies", "wires");
+    let buffer = open(folder.path());
+    assert_eq!(set_aside(folder.path()).len(), 1, "the start found it");
+    block_on(async {
+        assert_eq!(lane(&buffer, "POS-001").await, [1, 2, 3]);
+        assert_eq!(buffer.stats().await.unwrap().damaged, 3, "the bodies are lost, and told");
+    });
 }
 
 // The audit is what a person decided, and why.
@@ -503,8 +524,7 @@ fn what_two_salvages_bring_together_keeps_both_audits_and_a_second_copy_adds_not
         block_on(accept(&buffer, entry(key)));
         block_on(buffer.close());
         drop(buffer);
-        let conn = rusqlite::Connection::open(place.path().join("buffer.db")).unwrap();
-        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        drop(checkpointed(place.path()));
     }
     let waiting = folder.path().join("buffer.db.salvaging-20260101");
     let mut accepted = Vec::new();

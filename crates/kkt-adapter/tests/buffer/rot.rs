@@ -259,14 +259,9 @@ fn lines_of_the_audit_that_are_no_text_any_more_do_not_hide_the_others() {
 /// A bit of the document's id rots in the index of ids, and only there.
 fn lose_from_the_index(folder: &Path, id: ReceiptId) {
     let path = folder.join("buffer.db");
-    let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    let page: u32 = conn
-        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'documents_id'", [], |row| row.get(0))
-        .unwrap();
-    drop(conn);
+    let page = root_page(folder, "documents_id");
     let mut bytes = std::fs::read(&path).unwrap();
-    let index = &mut bytes[(page as usize - 1) * 4_096..page as usize * 4_096];
+    let index = &mut bytes[page];
     let at = index.windows(16).position(|window| window == id.0.as_bytes()).unwrap();
     index[at + 15] ^= 1;
     std::fs::write(&path, bytes).unwrap();

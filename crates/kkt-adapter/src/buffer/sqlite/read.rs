@@ -251,10 +251,8 @@ pub(super) fn next(
     limit: usize,
     damage: &mut Vec<Damage>,
 ) -> Result<Vec<Outgoing>, Fault> {
-    // Bodies and wires have checksums of one form: a rotten schema that names the table of the one for the other is told by
-    // their being the same.
-    let sql = select!(", w.wire, w.checksum, w.wire IS b.body"; "FROM documents d INDEXED BY documents_lane \
-        LEFT JOIN wires w ON w.seq = d.seq LEFT JOIN bodies b ON b.seq = d.seq \
+    let sql = select!(", w.wire, w.checksum"; "FROM documents d INDEXED BY documents_lane \
+        LEFT JOIN wires w ON w.seq = d.seq \
         WHERE d.state = 3 AND d.device = (SELECT n FROM names WHERE name = ?1) AND d.fd > ?2 ORDER BY d.fd");
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query(params![device.as_str(), after_fd.map_or(i64::MIN, i64::from)])?;
@@ -285,7 +283,7 @@ fn outgoing(found: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Outgoing, Dama
     else {
         return Ok(Err(damage));
     };
-    if row::part_checksum(document.id, &wire) != checksum || found.get(MORE + 2)? {
+    if row::part_checksum(document.id, &wire) != checksum || row::is_body(&document, &wire) {
         return Ok(Err(damage));
     }
     Ok(Ok(Outgoing {

@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     buffer::rules::Document,
-    domain::{
-        entry::{Actor, AuditEvent},
-        receipt::Receipt,
-    },
+    domain::entry::{Actor, AuditEvent},
     ports::{Clock, DAMAGE, damage_settled},
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, types::Value};
@@ -174,14 +171,11 @@ fn document_with_parts(
     // What cannot be read is lost like what does not fit its checksum.
     let part = |part| read::bytes(conn, part, seq, document.id).ok().and_then(Result::ok);
     let (mut body, mut wire) = (part(Part::Body), part(Part::Wire));
-    // Their checksums have one form: where the one table was read for the other, both are the same bytes.
-    if let (Some(Some(bytes)), Some(Some(also))) = (&body, &wire)
-        && bytes == also
-    {
-        let receipt = serde_json::from_slice::<Receipt>(bytes);
-        let lost =
-            if receipt.is_ok_and(|receipt| receipt.hash() == document.hash) { &mut wire } else { &mut body };
-        *lost = None;
+    if wire.as_ref().is_some_and(|wire| wire.as_ref().is_some_and(|bytes| row::is_body(document, bytes))) {
+        wire = None;
+    } else if body == wire && matches!(wire, Some(Some(_))) {
+        // The one table was read for the other.
+        body = None;
     }
     // No checksum covers the place in the lane; a ФД number that differs from it would be a rotten one.
     let place = conn
